@@ -1,0 +1,196 @@
+//! What is told and kept about a call.
+
+use crate::{
+    AccountId, AudioCodec, CallId, CallerId, CredentialConnectionId, Digit, HangupCause, LegId,
+    NodeId, SessionId, TelephonyCredentialId, Time, Timestamp, VideoCodec,
+};
+
+/// Who began a leg, seen from the party: did they call, or were they called?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// The party placed the call (Telnyx: outbound).
+    Outbound,
+    /// The party was called (Telnyx: inbound).
+    Inbound,
+}
+
+/// Who ended a leg.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum HangupSource {
+    /// The calling side.
+    Caller,
+    /// The called side.
+    Callee,
+    /// Neither: a timer, a limit, a revocation.
+    Server,
+}
+
+/// A step of a call worth telling. The only source of history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallEvent {
+    /// The call.
+    pub call: CallId,
+    /// The leg it is about; none for the call as a whole.
+    pub leg: Option<LegId>,
+    /// 1 for the call's first event, rising by one.
+    pub seq: u32,
+    /// When.
+    pub time: Time,
+    /// What.
+    pub kind: CallEventKind,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallEventKind {
+    /// A party placed a call, or a device is about to ring.
+    Initiated {
+        /// The tenant whose leg it is.
+        account: AccountId,
+        /// Its direction.
+        direction: Direction,
+        /// Shown number of the caller.
+        from: String,
+        /// As dialled.
+        to: String,
+    },
+    /// A device rings.
+    Ringing,
+    /// A leg is answered.
+    Answered,
+    /// Two legs are joined.
+    Bridged {
+        /// The other leg.
+        with: LegId,
+    },
+    /// ICE and DTLS are up.
+    MediaConnected,
+    /// Nothing arrives from the party.
+    MediaStalled,
+    /// Something arrives again.
+    MediaResumed,
+    /// The party holds the call.
+    Held,
+    /// The party took the call back.
+    Unheld,
+    /// A party pressed a key.
+    Dtmf {
+        /// The key.
+        digit: Digit,
+    },
+    /// The party's media path was restarted.
+    MediaRestarted,
+    /// The signalling path is gone.
+    SignallingLost,
+    /// The signalling path is back.
+    SignallingReturned,
+    /// The media path was rebuilt.
+    Attached,
+    /// A leg ended.
+    Hangup {
+        /// Why.
+        cause: HangupCause,
+        /// Who ended it.
+        source: HangupSource,
+    },
+}
+
+/// Measured by a leg's anchor, from our side: *sent* is towards the party.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LegQuality {
+    /// RTP packets to the party.
+    pub packets_sent: u64,
+    /// RTP packets from the party.
+    pub packets_received: u64,
+    /// RTP payload bytes to the party.
+    pub bytes_sent: u64,
+    /// RTP payload bytes from the party.
+    pub bytes_received: u64,
+    /// Packets from the party that never came (RFC 3550 §6.4.1, cumulative).
+    pub packets_lost: u64,
+    /// Packets to the party that it reported missing.
+    pub packets_lost_remote: u64,
+    /// Interarrival jitter of audio from the party, in microseconds (RFC 3550 §6.4.1).
+    pub jitter_us: u32,
+    /// Jitter that the party reported, in microseconds.
+    pub jitter_remote_us: u32,
+    /// Last round trip, in microseconds (RFC 3550 §6.4.1).
+    pub round_trip_us: Option<u32>,
+}
+
+/// The record of one ended leg: written exactly once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LegRecord {
+    /// The leg.
+    pub leg: LegId,
+    /// Its call.
+    pub call: CallId,
+    /// Where the call lived.
+    pub node: NodeId,
+    /// The tenant.
+    pub account: AccountId,
+    /// The connection.
+    pub connection: CredentialConnectionId,
+    /// The credential, unless the connection's own user name was used.
+    pub credential: Option<TelephonyCredentialId>,
+    /// The party's SIP user name.
+    pub user: String,
+    /// The protocol's own name of the leg (`callID`).
+    pub protocol_call_id: String,
+    /// Did the party call, or was it called?
+    pub direction: Direction,
+    /// Shown caller.
+    pub caller: CallerId,
+    /// As dialled.
+    pub destination: String,
+    /// When the leg began.
+    pub started_at: Timestamp,
+    /// When it was answered.
+    pub answered_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// Why.
+    pub cause: HangupCause,
+    /// Who ended it.
+    pub source: HangupSource,
+    /// The audio codec, if it came that far.
+    pub audio: Option<AudioCodec>,
+    /// The video codec, if any.
+    pub video: Option<VideoCodec>,
+    /// What the anchor measured.
+    pub quality: Option<LegQuality>,
+}
+
+/// What another node would need to carry a call on: written before an answer goes out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallSnapshot {
+    /// The call.
+    pub call: CallId,
+    /// Its home.
+    pub node: NodeId,
+    /// Rises with each change of home.
+    pub epoch: u32,
+    /// The legs that are alive.
+    pub legs: Vec<SnapshotLeg>,
+}
+
+/// One leg of a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotLeg {
+    /// The leg.
+    pub leg: LegId,
+    /// The tenant.
+    pub account: AccountId,
+    /// The connection.
+    pub connection: CredentialConnectionId,
+    /// The session that carries it.
+    pub session: SessionId,
+    /// The protocol's own name of the leg.
+    pub protocol_call_id: String,
+    /// The party's SIP user name.
+    pub user: String,
+    /// Its direction.
+    pub direction: Direction,
+    /// Its audio codec.
+    pub audio: Option<AudioCodec>,
+}

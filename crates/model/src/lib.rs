@@ -4,9 +4,15 @@
 //! behaviour beyond what makes a value valid: no sockets, no clock, no tasks, no global randomness.
 //! Instants come in as [`Time`], calendar times as [`Timestamp`], randomness as a [`Generator`].
 
+pub mod access_token;
+mod account;
+mod api_key;
 mod call;
 mod cause;
 mod codec;
+mod credential_connection;
+mod field_error;
+pub mod fuzz;
 mod id;
 mod leg;
 mod media;
@@ -15,14 +21,26 @@ mod route;
 mod sdp;
 mod secret;
 mod session;
+mod telephony_credential;
 mod time;
 
+pub use access_token::{SigningKey, TokenClaims, TokenError};
+pub use account::{Account, NewAccount};
+pub use api_key::{ApiKey, ApiKeyError, HashedApiKey, PlainApiKey};
 pub use call::{
     CallEvent, CallEventKind, CallSnapshot, Direction, HangupSource, LegQuality, LegRecord,
     SnapshotLeg,
 };
 pub use cause::HangupCause;
 pub use codec::{AudioCodec, MediaPolicy, NegotiatedMedia, OfferedMedia, VideoCodec};
+pub use credential_connection::{
+    AnchorsiteOverride, AniNumberFormat, AniOverrideType, ConnectionSettings, CredentialConnection,
+    DnisNumberFormat, DtmfType, EncryptedMedia, InboundSettings, JitterBuffer, MAX_CODECS, MAX_TAGS,
+    MAX_URL_CHARS, NewCredentialConnection, NoiseSuppression, NoiseSuppressionDetails,
+    NoiseSuppressionEngine, OutboundSettings, RegistrationStatus, RoutingMethod, RtcpPort,
+    RtcpSettings, SimultaneousRinging, T38ReinviteSource, WebhookApiVersion,
+};
+pub use field_error::{FieldError, FieldErrorKind, FieldErrors, MAX_LABEL_CHARS};
 pub use id::{
     AccountId, ApiKeyId, CallId, CredentialConnectionId, IdError, LegId, NodeId,
     OutboundVoiceProfileId, SessionId, SocketId, TelephonyCredentialId,
@@ -34,4 +52,8 @@ pub use route::{CallingPreference, Destination, PermitRefusal, PermitRequest, Ro
 pub use sdp::{SdpAnswer, SdpOffer};
 pub use secret::{Pii, Secret};
 pub use session::{Identity, LoginRefusal, LoginRequest, RevokeScope};
+pub use telephony_credential::{
+    MAX_CREDENTIALS_PER_TAG, NewTelephonyCredential, TelephonyCredential, TelephonyCredentialPatch,
+    TelephonyCredentialStatus,
+};
 pub use time::{Time, Timestamp, TimestampError};

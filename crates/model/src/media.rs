@@ -82,6 +82,23 @@ pub enum MediaCommand {
     },
 }
 
+impl MediaCommand {
+    /// Returns the leg it is for; of two, the first.
+    pub const fn leg(&self) -> LegId {
+        match self {
+            Self::ReadOffer { leg, .. }
+            | Self::MakeAnswer { leg, .. }
+            | Self::MakeOffer { leg, .. }
+            | Self::ApplyAnswer { leg, .. }
+            | Self::Restart { leg, .. }
+            | Self::Bridge { a: leg, .. }
+            | Self::Hold { leg, .. }
+            | Self::SendDigit { leg, .. }
+            | Self::Close { leg } => *leg,
+        }
+    }
+}
+
 /// Why a description or a path is unusable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MediaFailure {

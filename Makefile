@@ -1,0 +1,120 @@
+# `make dev` runs ringtrip, `make test` runs every check. `make` alone lists the targets.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+CARGO ?= cargo
+TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
+DEBUG_BINARY := $(TARGET_DIR)/debug/ringtrip
+RELEASE_BINARY := $(TARGET_DIR)/release/ringtrip
+
+# Options of `make dev`: make dev ARGS="--ephemeral --http 127.0.0.1:9000"
+ARGS ?=
+# Files of `make e2e`: make e2e TESTS="tests/hold.test.js"
+TESTS ?=
+
+NPM_CI := npm ci --no-audit --no-fund
+# Installed packages carry the hash of the lock file they came from: a changed lock installs anew, nothing else does.
+hash = $(firstword $(shell sha256sum $(1)))
+WEB_PACKAGES := web/node_modules/.lock-$(call hash,web/package-lock.json)
+E2E_PACKAGES := e2e/node_modules/.lock-$(call hash,e2e/package-lock.json)
+E2E_PYTHON := e2e/.venv/.lock-$(call hash,e2e/requirements.txt)
+WEB_SOURCES := $(shell find web \( -name node_modules -o -name dist \) -prune -o -type f -print)
+
+# The compiler and cmake are for the cryptography, Chromium and the rest for the tests with real clients.
+BUILD_NEEDS := cc:build-essential cmake:cmake
+E2E_NEEDS := chromium:chromium ip:iproute2 unshare:util-linux python-venv:python3-venv
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/make \1\t\2/' | expand -t 20
+
+.PHONY: dev
+dev: binary ## Build and run ringtrip on this machine
+	@exec $(DEBUG_BINARY) dev $(ARGS)
+
+.PHONY: build
+build: build-needs web ## Build target/release/ringtrip
+	@scripts/say 'Compiling for release. From nothing this takes about 15 minutes on two cores.'
+	$(CARGO) build --release --package ringtrip-server
+	@scripts/say 'Built $(RELEASE_BINARY)'
+
+.PHONY: test
+test: test-format test-lint test-rust test-web test-e2e ## Run every check that CI runs
+
+.PHONY: test-format
+test-format:
+	$(CARGO) fmt --all --check
+
+.PHONY: test-lint
+test-lint: build-needs
+	$(CARGO) clippy --workspace --all-targets -- --deny warnings
+
+.PHONY: test-rust
+test-rust: build-needs web
+	$(CARGO) test --workspace --no-fail-fast
+
+.PHONY: test-web
+test-web: $(WEB_PACKAGES) web
+	cd web && npm run lint && npm run typecheck && npm run test
+
+.PHONY: test-e2e
+test-e2e: binary e2e-needs $(E2E_PACKAGES) $(E2E_PYTHON)
+	RINGTRIP_E2E_BINARY=$(DEBUG_BINARY) node e2e/run.js $(TESTS)
+
+.PHONY: e2e
+e2e: test-e2e ## Run the tests with real clients only (TESTS="tests/hold.test.js" for some)
+
+.PHONY: bench
+bench: build-needs web ## Measure CPU per unit of work and print the table
+	$(CARGO) bench --workspace --benches
+
+.PHONY: soak
+soak: build-needs web ## Run the long tests that do not fit into `make test`
+	$(CARGO) test --release --workspace --no-fail-fast -- --ignored
+
+.PHONY: fmt
+fmt: ## Format the Rust code
+	$(CARGO) fmt --all
+
+# The binary as `make dev` and the tests use it.
+.PHONY: binary
+binary: build-needs web
+	@test -x $(DEBUG_BINARY) || scripts/say 'Compiling. The first time this takes about 8 minutes on two cores, later seconds.'
+	$(CARGO) build --package ringtrip-server
+
+# The pages inside the binary.
+.PHONY: web
+web: web/dist/index.html
+
+web/dist/index.html: $(WEB_SOURCES) | $(WEB_PACKAGES)
+	@scripts/say 'Building the Phone page (about half a minute).'
+	cd web && npm run build
+	@touch $@
+
+$(WEB_PACKAGES):
+	@scripts/say 'Installing what the Phone page is built from.'
+	cd web && $(NPM_CI)
+	@touch $@
+
+$(E2E_PACKAGES):
+	@scripts/say 'Installing the official Node and browser SDKs for the tests.'
+	cd e2e && $(NPM_CI) --ignore-scripts
+	@touch $@
+
+$(E2E_PYTHON): | e2e-needs
+	@scripts/say 'Installing the official Python SDK for the tests.'
+	rm -rf e2e/.venv
+	python3 -m venv e2e/.venv
+	e2e/.venv/bin/pip install --quiet --disable-pip-version-check --requirement e2e/requirements.txt
+	@touch $@
+
+.PHONY: build-needs
+build-needs:
+	@scripts/need $(BUILD_NEEDS)
+
+.PHONY: e2e-needs
+e2e-needs:
+	@scripts/need $(E2E_NEEDS)

@@ -1,0 +1,22 @@
+import '@mantine/core/styles.css';
+import './page.css';
+import { MantineProvider } from '@mantine/core';
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+import { PhonePage } from './pages/phone/PhonePage';
+import { Phone } from './telephony/phone';
+import { createSdkClient, socketTap } from './telephony/sdk';
+import { theme } from './theme';
+
+const root = document.getElementById('root');
+if (root === null) throw new Error('index.html has no element with the id "root"');
+
+const phone = new Phone(createSdkClient, socketTap);
+
+createRoot(root).render(
+  <StrictMode>
+    <MantineProvider theme={theme} defaultColorScheme="auto">
+      <PhonePage phone={phone} />
+    </MantineProvider>
+  </StrictMode>,
+);

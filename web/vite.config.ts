@@ -1,0 +1,24 @@
+import react from '@vitejs/plugin-react';
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  plugins: [react()],
+  build: {
+    target: 'es2022',
+    // The server sends `script-src 'self'`: nothing may be inlined as a data URL or an inline script.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    // The SDK is one bundle of 270 kB and is loaded on its own, when somebody signs in.
+    chunkSizeWarningLimit: 700,
+  },
+  server: {
+    // `npm run dev` beside a running `ringtrip dev` on its default port; open the page with ?host=ws://127.0.0.1:8080.
+    proxy: { '/portal': { target: 'http://127.0.0.1:8080', changeOrigin: true } },
+  },
+  test: {
+    environment: 'jsdom',
+    include: ['src/**/*.test.{ts,tsx}'],
+    setupFiles: ['src/testing/setup.ts'],
+    restoreMocks: true,
+  },
+});

@@ -77,9 +77,12 @@ pub struct TokenClaims {
     pub id: Uuid,
 }
 
-/// Why a token is refused.
+/// Why a token is refused, or cannot be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
+    /// There is no key to sign with.
+    #[error("there is no key to sign with")]
+    NoKey,
     /// It is longer than [`MAX_TOKEN_BYTES`].
     #[error("the token is too long")]
     TooLong,
@@ -117,17 +120,24 @@ struct Claims<'a> {
     typ: &'a str,
 }
 
-/// Signs a token for a credential. `credential_end` cuts its life short; whether the credential has
-/// ended already is the caller's question.
+/// Signs a token for a credential with the first of the active keys, which is the newest.
+/// `credential_end` cuts its life short.
 ///
 /// `tel_token`, which clients carry around unread, is random and holds no secret.
+///
+/// # Errors
+/// [`TokenError::NoKey`] without a key, [`TokenError::Expired`] for a credential that has ended.
 pub fn sign(
-    key: &SigningKey,
+    keys: &[SigningKey],
     subject: TelephonyCredentialId,
-    credential_end: Option<Timestamp>,
     now: Timestamp,
+    credential_end: Option<Timestamp>,
     rng: &mut Generator,
-) -> String {
+) -> Result<String, TokenError> {
+    let key = keys.first().ok_or(TokenError::NoKey)?;
+    if credential_end.is_some_and(|end| end <= now) {
+        return Err(TokenError::Expired);
+    }
     let iat = now.as_secs();
     let full = (now + TOKEN_LIFETIME).as_secs();
     let mut opaque = [0; TEL_TOKEN_BYTES];
@@ -158,7 +168,7 @@ pub fn sign(
     .expect("HMAC takes a key of any length");
     token.push('.');
     token.push_str(&signature);
-    token
+    Ok(token)
 }
 
 /// Checks a token against the active keys (at most two are asked) and returns what it says.
@@ -239,13 +249,12 @@ mod tests {
     }
 
     fn token(end: Option<Timestamp>) -> String {
-        sign(
-            &key(1),
-            subject(),
-            end,
-            NOW,
-            &mut Generator::from_seed([2; 32]),
-        )
+        let mut rng = Generator::from_seed([2; 32]);
+        sign(&[key(1)], subject(), NOW, end, &mut rng).unwrap()
+    }
+
+    fn token_until(secs: i64) -> String {
+        token(Some(after(secs)))
     }
 
     /// Signs any header and payload with any HMAC, as a forger who knows a key would.
@@ -305,7 +314,7 @@ mod tests {
         for seed in 0..50 {
             let mut rng = Generator::from_seed([seed; 32]);
             let subject = TelephonyCredentialId::generate(&mut rng);
-            let token = sign(&key(1), subject, None, NOW, &mut rng);
+            let token = sign(&[key(1)], subject, NOW, None, &mut rng).unwrap();
             let part = token.split('.').nth(1).unwrap();
             assert!(!part.contains(['-', '_']), "{part}");
             assert!(payload_of(&token).is_ascii());
@@ -340,17 +349,22 @@ mod tests {
             verify(&[key(1)], &token, NOW).unwrap().expires_at,
             after(90)
         );
-        let late = sign(
-            &key(1),
-            subject(),
-            Some(after(1 << 30)),
-            NOW,
-            &mut Generator::from_seed([2; 32]),
-        );
+        let late = token_until(1 << 30);
         assert_eq!(
             verify(&[key(1)], &late, NOW).unwrap().expires_at,
             after(86_400)
         );
+    }
+
+    #[test]
+    fn no_token_is_made_without_a_key_or_for_an_ended_credential() {
+        let mut rng = Generator::from_seed([2; 32]);
+        assert_eq!(
+            sign(&[], subject(), NOW, None, &mut rng),
+            Err(TokenError::NoKey)
+        );
+        let ended = sign(&[key(1)], subject(), NOW, Some(NOW), &mut rng);
+        assert_eq!(ended, Err(TokenError::Expired));
     }
 
     #[test]

@@ -67,9 +67,9 @@ impl NewCredentialConnection {
     /// Lists everything that is wrong, by JSON pointer.
     pub fn new(
         account: AccountId,
-        connection_name: String,
-        user_name: String,
-        password: Secret<String>,
+        connection_name: impl Into<String>,
+        user_name: impl Into<String>,
+        password: impl Into<String>,
         settings: ConnectionSettings,
         now: Timestamp,
         rng: &mut Generator,
@@ -77,9 +77,9 @@ impl NewCredentialConnection {
         let mut connection = CredentialConnection {
             id: CredentialConnectionId::generate(now, rng),
             account,
-            connection_name,
-            user_name,
-            password,
+            connection_name: connection_name.into(),
+            user_name: user_name.into(),
+            password: Secret::new(password.into()),
             settings,
             created_at: now,
             updated_at: now,
@@ -153,9 +153,9 @@ mod tests {
         let mut rng = Generator::from_seed([4; 32]);
         NewCredentialConnection::new(
             AccountId::generate(&mut rng),
-            name.to_owned(),
-            user.to_owned(),
-            Secret::new(password.to_owned()),
+            name,
+            user,
+            password,
             ConnectionSettings::default(),
             Timestamp::from_secs(1_790_000_000),
             &mut rng,

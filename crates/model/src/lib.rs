@@ -24,7 +24,9 @@ mod session;
 mod telephony_credential;
 mod time;
 
-pub use access_token::{SigningKey, TokenClaims, TokenError};
+pub use access_token::{
+    SigningKey, TokenClaims, TokenError, sign as sign_access_token, verify as verify_access_token,
+};
 pub use account::{Account, NewAccount};
 pub use api_key::{ApiKey, ApiKeyError, HashedApiKey, PlainApiKey};
 pub use call::{

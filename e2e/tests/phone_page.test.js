@@ -1,6 +1,7 @@
 // The Phone page that `ringtrip dev` serves: sign in, call, answer, hold, digits, hang up, and why calls fail.
 
 import assert from 'node:assert/strict';
+import { request } from 'node:http';
 import { join } from 'node:path';
 import { scenario, summary } from '../harness/lab.js';
 import { PhonePage } from '../harness/phone_page.js';
@@ -160,11 +161,24 @@ scenario('a ready credential calls the other by the address its phone shows', as
   await outgoing.endedWith('NORMAL_CLEARING', 16);
 });
 
-scenario('`/portal/dev` answers the page itself and nobody else', async () => {
-  const url = at('/portal/dev');
-  const own = await fetch(url, { headers: { 'sec-fetch-site': 'same-origin' } });
+/** Asks for the ready credentials with headers of the test's choice; resolves with status and headers. */
+function askForCredentials(headers) {
+  return new Promise((resolve, reject) => {
+    request(at('/portal/dev'), { headers }, (response) => {
+      response.resume();
+      resolve({ status: response.statusCode, headers: response.headers });
+    })
+      .on('error', reject)
+      .end();
+  });
+}
+
+scenario('the ready credentials go to the page itself and to nobody else', async () => {
+  const own = await askForCredentials({ 'sec-fetch-site': 'same-origin' });
   assert.equal(own.status, 200);
-  assert.equal(own.headers.get('access-control-allow-origin'), null);
-  const foreign = await fetch(url, { headers: { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' } });
-  assert.ok(foreign.status >= 400, `a foreign origin got ${foreign.status}`);
+  assert.equal(own.headers['access-control-allow-origin'], undefined);
+  const foreign = await askForCredentials({ origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' });
+  assert.ok(foreign.status >= 400, `a page of another origin got ${foreign.status}`);
+  const rebound = await askForCredentials({ host: 'evil.example', 'sec-fetch-site': 'same-origin' });
+  assert.ok(rebound.status >= 400, `a name that was rebound to loopback got ${rebound.status}`);
 });

@@ -62,8 +62,14 @@ describe('causes', () => {
   });
 
   it('does not blame the other side for our own hang-up', () => {
-    expect(explainOwnHangup('USER_BUSY', 17, 'outbound', false).sentence).toContain('You cancelled');
-    expect(explainOwnHangup('USER_BUSY', 17, 'inbound', false).sentence).toContain('You declined');
-    expect(explainOwnHangup('NORMAL_CLEARING', 16, 'inbound', true).sentence).toBe('You hung up.');
+    expect(explainOwnHangup('outbound', false)).toMatchObject({ name: 'ORIGINATOR_CANCEL', code: 487, failed: false });
+    expect(explainOwnHangup('outbound', false).sentence).toContain('You cancelled');
+    expect(explainOwnHangup('inbound', false)).toMatchObject({ name: 'USER_BUSY', code: 17, failed: false });
+    expect(explainOwnHangup('inbound', false).sentence).toContain('You declined');
+    expect(explainOwnHangup('inbound', true)).toMatchObject({
+      name: 'NORMAL_CLEARING',
+      code: 16,
+      sentence: 'You hung up.',
+    });
   });
 });

@@ -25,7 +25,8 @@ interface Props {
   size?: number;
 }
 
-const HANDSET = 'M5 3.5h3.2l1.7 4.4-2.2 1.7a13 13 0 0 0 6.7 6.7l1.7-2.2 4.4 1.7V19a1.8 1.8 0 0 1-1.9 1.8C10.7 20.3 3.7 13.3 3.2 5.4A1.8 1.8 0 0 1 5 3.5z';
+const HANDSET =
+  'M5 3.5h3.2l1.7 4.4-2.2 1.7a13 13 0 0 0 6.7 6.7l1.7-2.2 4.4 1.7V19a1.8 1.8 0 0 1-1.9 1.8C10.7 20.3 3.7 13.3 3.2 5.4A1.8 1.8 0 0 1 5 3.5z';
 
 export const PhoneIcon = ({ size }: Props) => (
   <Icon size={size}>

@@ -15,11 +15,25 @@ const sea: MantineColorsTuple = [
   '#006856',
 ];
 
+/** Greys with a little of the sea in them, so that cards, fields and buttons belong together. */
+const dark: MantineColorsTuple = [
+  '#d5dedf',
+  '#b9c5c7',
+  '#8f9da0',
+  '#66757a',
+  '#3d4a4e',
+  '#303b3f',
+  '#262f32',
+  '#1c2325',
+  '#171d1f',
+  '#121718',
+];
+
 /** Fonts are the system's own: the page fetches nothing from elsewhere. */
 export const theme = createTheme({
   primaryColor: 'sea',
   primaryShade: { light: 8, dark: 8 },
-  colors: { sea },
+  colors: { sea, dark },
   defaultRadius: 'md',
   cursorType: 'pointer',
   fontFamily: 'ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", Cantarell, sans-serif',

@@ -23,7 +23,11 @@ describe('frames', () => {
   });
 
   it('cuts a huge frame', () => {
-    const entry = frameEntry('sent', JSON.stringify({ method: 'x', params: { sdp: 'y'.repeat(100_000) } }), new FrameNames());
+    const entry = frameEntry(
+      'sent',
+      JSON.stringify({ method: 'x', params: { sdp: 'y'.repeat(100_000) } }),
+      new FrameNames(),
+    );
     expect(entry.detail.length).toBeLessThan(MAX_DETAIL + 20);
   });
 

@@ -78,6 +78,9 @@ interface Tracked {
 /** Errors that end one call and say more about it than its cause does. */
 const CALL_PROBLEMS = new Set([40001, 40002, 40003, 40004, 40005, 42001, 42002, 42003, 48501]);
 
+/** Only host candidates: always so, because this page asks no ICE server. */
+const ONLY_HOST_CANDIDATES = 33005;
+
 /** Errors that the SDK repeats in other words or that need no words. */
 const QUIET_PROBLEMS = new Set([44003, 44004, 44005, 45002]);
 
@@ -141,7 +144,8 @@ export class Phone {
             if (current()) this.#onError(problem);
           },
           warning: (problem) => {
-            if (current()) this.#event(`${problem.message} (${problem.code} ${problem.name})`);
+            if (current() && problem.code !== ONLY_HOST_CANDIDATES)
+              this.#event(`${problem.message} (${problem.code} ${problem.name})`);
           },
           call: (call) => {
             if (current()) this.#onCall(call);
@@ -158,7 +162,8 @@ export class Phone {
       this.#client = client;
       await client.connect();
     } catch (error) {
-      if (current()) this.#fail({ ...explainProblem(45001, ''), detail: error instanceof Error ? error.message : null });
+      if (current())
+        this.#fail({ ...explainProblem(45001, ''), detail: error instanceof Error ? error.message : null });
     }
   }
 
@@ -177,7 +182,12 @@ export class Phone {
     try {
       this.#track(this.#client.newCall(dial));
     } catch (error) {
-      this.#set({ notice: { title: 'The call did not start', sentence: error instanceof Error ? error.message : 'The SDK gave no reason.' } });
+      this.#set({
+        notice: {
+          title: 'The call did not start',
+          sentence: error instanceof Error ? error.message : 'The SDK gave no reason.',
+        },
+      });
     }
     this.#publishCalls();
   }
@@ -464,6 +474,6 @@ function explain(call: SdkCall, facts: CallFacts, direction: Direction, problem:
   if (problem !== null) {
     return { name: problem.name, code: problem.code, failed: true, ...explainProblem(problem.code, problem.message) };
   }
-  if (facts.endPressed) return explainOwnHangup(name, code, direction, facts.activeSince !== null);
+  if (facts.endPressed) return explainOwnHangup(direction, facts.activeSince !== null);
   return explainCause(name, code, direction);
 }

@@ -3,7 +3,8 @@
 const HIDDEN = '(hidden)';
 
 /** Keys whose values are secrets: the log-in, the reconnect token, TURN passwords. */
-const SECRET_KEYS = /^(login_token|passwd|password|credential|token|voice_sdk_id|api_key|sip_password|push_device_token)$/i;
+const SECRET_KEYS =
+  /^(login_token|passwd|password|credential|token|voice_sdk_id|api_key|sip_password|push_device_token)$/i;
 
 /** Three base64url parts: an access token, wherever it stands. */
 const TOKEN = /eyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]*/g;

@@ -11,7 +11,8 @@ const SIGN_IN = 'ringtrip.phone.signIn';
 const ANSWERED = 'ringtrip.phone.answered.';
 
 /** A sign-in as far as it is kept. */
-export type RememberedSignIn = { kind: 'token'; token: string; host: string } | { kind: 'password'; username: string; host: string };
+export type RememberedSignIn =
+  { kind: 'token'; token: string; host: string } | { kind: 'password'; username: string; host: string };
 
 /** Keeps a sign-in, without its password. */
 export function rememberSignIn(credentials: Credentials, host: string): void {

@@ -1,5 +1,6 @@
-import { Alert, Button } from '@mantine/core';
+import { Button } from '@mantine/core';
 import { useCallback, useEffect, useRef, useState } from 'react';
+import { Note } from './Note';
 import classes from './phone.module.css';
 
 /**
@@ -33,11 +34,11 @@ export function RemoteAudio({ stream }: { stream: MediaStream | null }) {
     <>
       <audio ref={element} autoPlay data-testid="remote-audio" />
       {blocked && (
-        <Alert color="yellow" variant="light" title="The browser holds back the sound" role="alert">
+        <Note tone="warning" title="The browser holds back the sound" testId="sound-blocked">
           <Button size="compact-sm" onClick={play}>
             Play it
           </Button>
-        </Alert>
+        </Note>
       )}
     </>
   );
@@ -61,7 +62,9 @@ export function CallVideo({ local, remote, peer }: VideoProps) {
       ) : (
         <p className={classes['stageNote']}>{peer} sends no video</p>
       )}
-      {showLocal && <Picture stream={local} label="Your own video" testId="local-video" className={classes['localVideo']} />}
+      {showLocal && (
+        <Picture stream={local} label="Your own video" testId="local-video" className={classes['localVideo']} />
+      )}
     </div>
   );
 }
@@ -72,9 +75,12 @@ function Picture(props: { stream: MediaStream | null; label: string; testId: str
   useEffect(() => {
     if (element.current !== null && element.current.srcObject !== stream) element.current.srcObject = stream;
   }, [stream]);
-  return <video ref={element} className={className} autoPlay playsInline muted aria-label={label} data-testid={testId} />;
+  return (
+    <video ref={element} className={className} autoPlay playsInline muted aria-label={label} data-testid={testId} />
+  );
 }
 
-function hasVideo(stream: MediaStream | null): boolean {
+/** Whether a stream has a picture to show. */
+export function hasVideo(stream: MediaStream | null): boolean {
   return stream?.getVideoTracks().some((track) => track.readyState === 'live') ?? false;
 }

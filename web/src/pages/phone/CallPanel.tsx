@@ -1,9 +1,10 @@
-import { Alert, Button, Code, Group, List, Text } from '@mantine/core';
-import { AlertIcon, HangUpIcon, MicIcon, MicOffIcon, PauseIcon, PhoneIcon, PlayIcon } from '../../icons';
+import { Button, Code, Group, List, Text } from '@mantine/core';
+import { HangUpIcon, MicIcon, MicOffIcon, PauseIcon, PhoneIcon, PlayIcon } from '../../icons';
 import type { CallView } from '../../telephony/call';
 import { isAnswered, phaseWords } from '../../telephony/call';
 import { CallClock } from './CallClock';
-import { CallVideo } from './CallMedia';
+import { CallVideo, hasVideo } from './CallMedia';
+import { Note } from './Note';
 import { initial, shortNumber } from './names';
 import classes from './phone.module.css';
 
@@ -12,14 +13,16 @@ interface PartyProps {
   label: string;
 }
 
-/** Who it is. */
+/** Who it is; a picture of them takes the place of the badge. */
 function Party({ call, label }: PartyProps) {
   const number = call.peerNumber;
   return (
     <>
-      <div className={classes['avatar']} data-phase={call.phase} aria-hidden="true">
-        {initial(label)}
-      </div>
+      {!hasVideo(call.remoteStream) && (
+        <div className={classes['avatar']} data-phase={call.phase} aria-hidden="true">
+          {initial(label)}
+        </div>
+      )}
       <Text component="h2" className={classes['peer'] ?? ''} data-testid="call-peer">
         {label}
       </Text>
@@ -53,7 +56,13 @@ export function IncomingCall({ call, label, holdsOther, onAnswer, onReject }: In
         </Text>
       )}
       <Group grow w="100%" mt="sm">
-        <Button size="md" color="red.8" leftSection={<HangUpIcon size={18} />} onClick={onReject} data-testid="btn-reject-call">
+        <Button
+          size="md"
+          color="red.8"
+          leftSection={<HangUpIcon size={18} />}
+          onClick={onReject}
+          data-testid="btn-reject-call"
+        >
           Decline
         </Button>
         <Button size="md" leftSection={<PhoneIcon size={18} />} onClick={onAnswer} data-testid="btn-answer-call">
@@ -125,17 +134,20 @@ export function CallPanel({ call, label, digits, onHold, onMute }: PanelProps) {
 /** Chromium found nothing to call over; says so, and what helps. */
 function NoNetwork() {
   return (
-    <Alert color="yellow" variant="light" icon={<AlertIcon />} title="The browser found no network to call over" role="alert" ta="left" w="100%" data-testid="no-candidates">
+    <Note tone="warning" title="The browser found no network to call over" testId="no-candidates">
       <Text size="sm">
-        It has gathered no address for 3 seconds. That happens when loopback is this computer’s only network interface: the browser leaves it out. Either of
-        these helps:
+        It has gathered no address for 3 seconds. That happens when loopback is this computer’s only network interface:
+        the browser leaves it out. Either of these helps:
       </Text>
       <List size="sm" mt={4}>
-        <List.Item>Give the computer any other interface with an address (Wi-Fi, a cable, a dummy interface). Internet is not needed.</List.Item>
+        <List.Item>
+          Give the computer any other interface with an address (Wi-Fi, a cable, a dummy interface). Internet is not
+          needed.
+        </List.Item>
         <List.Item>
           Start Chromium with <Code>--allow-loopback-in-peer-connection</Code>
         </List.Item>
       </List>
-    </Alert>
+    </Note>
   );
 }

@@ -60,7 +60,7 @@ export function Dialer({ draft, video, others, account, onDraft, onVideo }: Prop
             <Group key={credential.slug} gap="xs" justify="space-between" wrap="nowrap">
               <Button
                 size="compact-sm"
-                variant={chosen === credential ? 'filled' : 'light'}
+                variant={chosen === credential ? 'filled' : 'default'}
                 aria-pressed={chosen === credential}
                 onClick={() => {
                   onDraft({ destination: credential.sipUsername });
@@ -74,7 +74,13 @@ export function Dialer({ draft, video, others, account, onDraft, onVideo }: Prop
                   another account
                 </Text>
               ) : (
-                <Anchor href={asHref(credential)} target="_blank" rel="noopener" size="xs" className={classes['windowLink'] ?? ''}>
+                <Anchor
+                  href={asHref(credential)}
+                  target="_blank"
+                  rel="noopener"
+                  size="xs"
+                  className={classes['windowLink'] ?? ''}
+                >
                   Open {credential.label}’s phone
                   <WindowIcon size={13} />
                   <span className={classes['srOnly']}> (opens a new window)</span>
@@ -113,6 +119,7 @@ export function Dialer({ draft, video, others, account, onDraft, onVideo }: Prop
         onChange={(event) => {
           onVideo(event.currentTarget.checked);
         }}
+        classNames={{ track: classes['switchTrack'] ?? '' }}
         data-testid="switch-video"
       />
     </Stack>

@@ -64,5 +64,9 @@ export function Keypad({ onDigit, listen, disabled = false, label }: Props) {
 
 function isTextField(target: EventTarget | null): boolean {
   if (!(target instanceof HTMLElement)) return false;
-  return target.isContentEditable || target instanceof HTMLTextAreaElement || (target instanceof HTMLInputElement && !/^(radio|checkbox|button)$/.test(target.type));
+  return (
+    target.isContentEditable ||
+    target instanceof HTMLTextAreaElement ||
+    (target instanceof HTMLInputElement && !/^(radio|checkbox|button)$/.test(target.type))
+  );
 }

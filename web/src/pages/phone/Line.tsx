@@ -55,7 +55,13 @@ export function Line({ phone, state, known, video, onVideo }: Props) {
 
   return (
     <Stack gap="md">
-      <Text size="sm" className={classes['srOnly'] ?? ''} role="status" data-testid="status-call" data-phase={call?.phase ?? incoming[0]?.phase ?? 'idle'}>
+      <Text
+        size="sm"
+        className={classes['srOnly'] ?? ''}
+        role="status"
+        data-testid="status-call"
+        data-phase={call?.phase ?? incoming[0]?.phase ?? 'idle'}
+      >
         {statusWords(call, incoming[0], labelOf)}
       </Text>
       {state.calls.map((one) => (
@@ -78,26 +84,26 @@ export function Line({ phone, state, known, video, onVideo }: Props) {
       {parked.map((one) => (
         <ParkedCall key={one.id} phone={phone} call={one} label={labelOf(one)} />
       ))}
-      <form
-        className={classes['line']}
-        aria-label="Call"
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (call === null) place();
-        }}
-      >
-        {call !== null ? (
-          <CallPanel
-            call={call}
-            label={labelOf(call)}
-            digits={sent.id === call.id ? sent.digits : ''}
-            onHold={() => void phone.toggleHold(call.id)}
-            onMute={() => {
-              phone.toggleMute(call.id);
-            }}
-          />
-        ) : (
-          incoming.length === 0 && (
+      {(call !== null || incoming.length === 0) && (
+        <form
+          className={classes['line']}
+          aria-label="Call"
+          onSubmit={(event) => {
+            event.preventDefault();
+            if (call === null) place();
+          }}
+        >
+          {call !== null ? (
+            <CallPanel
+              call={call}
+              label={labelOf(call)}
+              digits={sent.id === call.id ? sent.digits : ''}
+              onHold={() => void phone.toggleHold(call.id)}
+              onMute={() => {
+                phone.toggleMute(call.id);
+              }}
+            />
+          ) : (
             <Dialer
               draft={draft}
               video={video}
@@ -108,38 +114,41 @@ export function Line({ phone, state, known, video, onVideo }: Props) {
               }}
               onVideo={onVideo}
             />
-          )
-        )}
-        {(call !== null || incoming.length === 0) && (
-          <>
-            <Keypad
-              label={call === null ? 'Keypad, types a destination' : 'Keypad, sends digits'}
-              listen={call !== null}
-              disabled={call !== null && call.phase !== 'active' && call.phase !== 'held'}
-              onDigit={onDigit}
-            />
-            {call === null ? (
-              <Button type="submit" size="lg" fullWidth disabled={destination === '' || !registered} leftSection={<PhoneIcon />} data-testid="btn-call">
-                Call
-              </Button>
-            ) : (
-              <Button
-                size="lg"
-                fullWidth
-                color="red.8"
-                disabled={call.phase === 'ending'}
-                leftSection={<HangUpIcon />}
-                onClick={() => {
-                  phone.hangUp(call.id);
-                }}
-                data-testid={isAnswered(call) || call.direction === 'inbound' ? 'btn-end-call' : 'btn-hangup'}
-              >
-                {isAnswered(call) || call.direction === 'inbound' ? 'Hang up' : 'Cancel'}
-              </Button>
-            )}
-          </>
-        )}
-      </form>
+          )}
+          <Keypad
+            label={call === null ? 'Keypad, types a destination' : 'Keypad, sends digits'}
+            listen={call !== null}
+            disabled={call !== null && call.phase !== 'active' && call.phase !== 'held'}
+            onDigit={onDigit}
+          />
+          {call === null ? (
+            <Button
+              type="submit"
+              size="lg"
+              fullWidth
+              disabled={destination === '' || !registered}
+              leftSection={<PhoneIcon />}
+              data-testid="btn-call"
+            >
+              Call
+            </Button>
+          ) : (
+            <Button
+              size="lg"
+              fullWidth
+              color="red.8"
+              disabled={call.phase === 'ending'}
+              leftSection={<HangUpIcon />}
+              onClick={() => {
+                phone.hangUp(call.id);
+              }}
+              data-testid={isAnswered(call) || call.direction === 'inbound' ? 'btn-end-call' : 'btn-hangup'}
+            >
+              {isAnswered(call) || call.direction === 'inbound' ? 'Hang up' : 'Cancel'}
+            </Button>
+          )}
+        </form>
+      )}
     </Stack>
   );
 }
@@ -147,7 +156,13 @@ export function Line({ phone, state, known, video, onVideo }: Props) {
 /** A call that waits while another is on the line. */
 function ParkedCall({ phone, call, label }: { phone: Phone; call: CallView; label: string }) {
   return (
-    <Group className={classes['parked'] ?? ''} justify="space-between" wrap="nowrap" role="group" aria-label={`Other call: ${label}`}>
+    <Group
+      className={classes['parked'] ?? ''}
+      justify="space-between"
+      wrap="nowrap"
+      role="group"
+      aria-label={`Other call: ${label}`}
+    >
       <div>
         <Text size="sm" fw={600}>
           {label}
@@ -157,7 +172,12 @@ function ParkedCall({ phone, call, label }: { phone: Phone; call: CallView; labe
         </Text>
       </div>
       <Group gap="xs" wrap="nowrap">
-        <Button size="compact-sm" variant="light" disabled={call.phase !== 'held' || call.holdPending} onClick={() => void phone.toggleHold(call.id)}>
+        <Button
+          size="compact-sm"
+          variant="light"
+          disabled={call.phase !== 'held' || call.holdPending}
+          onClick={() => void phone.toggleHold(call.id)}
+        >
           Switch
         </Button>
         <Button
@@ -176,7 +196,8 @@ function ParkedCall({ phone, call, label }: { phone: Phone; call: CallView; labe
 
 /** The call to show: one being talked to, else one on its way, else the newest on hold. */
 function currentCall(calls: readonly CallView[]): CallView | null {
-  const rank = (call: CallView) => (call.phase === 'active' ? 3 : call.phase === 'held' ? 1 : call.phase === 'ending' ? 0 : 2);
+  const rank = (call: CallView) =>
+    call.phase === 'active' ? 3 : call.phase === 'held' ? 1 : call.phase === 'ending' ? 0 : 2;
   let best: CallView | null = null;
   for (const call of calls) {
     if (call.phase !== 'incoming' && (best === null || rank(call) >= rank(best))) best = call;
@@ -184,7 +205,11 @@ function currentCall(calls: readonly CallView[]): CallView | null {
   return best;
 }
 
-function statusWords(call: CallView | null, incoming: CallView | undefined, labelOf: (call: CallView) => string): string {
+function statusWords(
+  call: CallView | null,
+  incoming: CallView | undefined,
+  labelOf: (call: CallView) => string,
+): string {
   if (call !== null) return `${phaseWords(call.phase)} ${labelOf(call)}${call.muted ? ', muted' : ''}`;
   if (incoming !== undefined) return `${phaseWords(incoming.phase)} ${labelOf(incoming)}`;
   return 'No call';

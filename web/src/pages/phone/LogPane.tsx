@@ -16,7 +16,7 @@ export function LogPane({ frames, events, connected, onCut }: Props) {
   return (
     <section className={`${classes['card'] ?? ''} ${classes['logCard'] ?? ''}`} aria-label="Log">
       <Tabs defaultValue="messages" className={classes['tabs'] ?? ''}>
-        <Group justify="space-between" align="center" wrap="nowrap" mb="xs">
+        <Group justify="space-between" align="center" gap="xs" mb="xs">
           <Tabs.List>
             <Tabs.Tab value="messages" data-testid="tab-messages">
               Messages
@@ -26,7 +26,14 @@ export function LogPane({ frames, events, connected, onCut }: Props) {
             </Tabs.Tab>
           </Tabs.List>
           <Group gap="xs" wrap="nowrap">
-            <Button size="compact-xs" variant="default" disabled={!connected} onClick={onCut} title="Close the WebSocket as a lost network would" data-testid="btn-disconnect-socket">
+            <Button
+              size="compact-xs"
+              variant="default"
+              disabled={!connected}
+              onClick={onCut}
+              title="Close the WebSocket as a lost network would"
+              data-testid="btn-disconnect-socket"
+            >
               Cut connection
             </Button>
             <Button
@@ -42,7 +49,11 @@ export function LogPane({ frames, events, connected, onCut }: Props) {
           </Group>
         </Group>
         <Tabs.Panel value="messages" className={classes['panel'] ?? ''}>
-          <Entries log={frames} testId="wsMessages" empty="Frames on the WebSocket appear here, newest first, without their secrets." />
+          <Entries
+            log={frames}
+            testId="wsMessages"
+            empty="Frames on the WebSocket appear here, newest first, without their secrets."
+          />
         </Tabs.Panel>
         <Tabs.Panel value="events" className={classes['panel'] ?? ''}>
           <Entries log={events} testId="logs" empty="What happens appears here, newest first." />
@@ -55,7 +66,14 @@ export function LogPane({ frames, events, connected, onCut }: Props) {
 function Entries({ log, testId, empty }: { log: Log; testId: string; empty: string }) {
   const { entries, dropped } = useLog(log);
   return (
-    <div className={classes['entries']} data-testid={testId} tabIndex={0} role="log" aria-live="off" aria-label={testId === 'logs' ? 'Events' : 'Messages'}>
+    <div
+      className={classes['entries']}
+      data-testid={testId}
+      tabIndex={0}
+      role="log"
+      aria-live="off"
+      aria-label={testId === 'logs' ? 'Events' : 'Messages'}
+    >
       {entries.length === 0 && (
         <Text size="sm" c="dimmed" p="sm">
           {empty}
@@ -79,10 +97,14 @@ function Entry({ entry }: { entry: LogEntry }) {
       <time className={classes['entryTime']} dateTime={entry.at.toISOString()}>
         {entry.at.toLocaleTimeString(undefined, { hour12: false })}
       </time>
-      {entry.kind !== 'event' && <span className={classes['entryKind']}>{entry.kind === 'sent' ? 'sent →' : '← received'}</span>}
+      {entry.kind !== 'event' && (
+        <span className={classes['entryKind']}>{entry.kind === 'sent' ? 'sent →' : '← received'}</span>
+      )}
       <span className={classes['entryTitle']}>
-        {entry.failed && <span className={classes['entryFailed']}>failed </span>}
-        {entry.title}
+        {entry.failed && !entry.title.startsWith('error') && <span className={classes['entryFailed']}>failed </span>}
+        <span className={entry.failed && entry.title.startsWith('error') ? classes['entryFailed'] : undefined}>
+          {entry.title}
+        </span>
       </span>
     </>
   );

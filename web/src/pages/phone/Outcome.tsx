@@ -1,7 +1,7 @@
-import { Alert, Text } from '@mantine/core';
-import { AlertIcon, InfoIcon } from '../../icons';
+import { Text } from '@mantine/core';
 import { clock } from '../../telephony/call';
 import type { EndedCall } from '../../telephony/phone';
+import { Note } from './Note';
 import classes from './phone.module.css';
 
 interface Props {
@@ -14,18 +14,12 @@ interface Props {
 export function Outcome({ ended, label, onDismiss }: Props) {
   const { explanation, talkedMs, sip } = ended;
   return (
-    <Alert
-      color={explanation.failed ? 'red' : 'gray'}
-      variant="light"
-      icon={explanation.failed ? <AlertIcon /> : <InfoIcon />}
+    <Note
+      tone={explanation.failed ? 'failure' : 'neutral'}
       title={explanation.title}
-      withCloseButton
-      closeButtonLabel="Dismiss"
-      onClose={onDismiss}
-      role={explanation.failed ? 'alert' : 'status'}
-      data-testid="call-cause"
-      data-cause={explanation.name}
-      data-cause-code={explanation.code ?? ''}
+      onDismiss={onDismiss}
+      testId="call-cause"
+      data={{ 'data-cause': explanation.name, 'data-cause-code': explanation.code ?? '' }}
     >
       <Text size="sm">{explanation.sentence}</Text>
       <Text size="xs" c="dimmed" mt={4}>
@@ -42,6 +36,6 @@ export function Outcome({ ended, label, onDismiss }: Props) {
         )}
         {sip === null ? '' : ` · ${sip}`}
       </Text>
-    </Alert>
+    </Note>
   );
 }

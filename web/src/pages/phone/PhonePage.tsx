@@ -1,6 +1,6 @@
-import { ActionIcon, Alert, Stack, Text, Title, useComputedColorScheme, useMantineColorScheme } from '@mantine/core';
+import { ActionIcon, Stack, Text, Title, useComputedColorScheme, useMantineColorScheme } from '@mantine/core';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
-import { InfoIcon, Mark, MoonIcon, SunIcon } from '../../icons';
+import { Mark, MoonIcon, SunIcon } from '../../icons';
 import type { DevCredential } from '../../portal/dev';
 import { loadDevCredentials } from '../../portal/dev';
 import type { Phone } from '../../telephony/phone';
@@ -9,6 +9,7 @@ import type { Credentials } from '../../telephony/sdk';
 import { usePhoneState } from '../../telephony/usePhone';
 import { LogPane } from './LogPane';
 import { Line } from './Line';
+import { Note } from './Note';
 import { Outcome } from './Outcome';
 import { SignIn } from './SignIn';
 import { StatusLine } from './StatusLine';
@@ -90,21 +91,16 @@ export function PhonePage({ phone }: { phone: Phone }) {
               />
             )}
             {notice !== null && (
-              <Alert
-                color="yellow"
-                variant="light"
-                icon={<InfoIcon />}
+              <Note
+                tone="warning"
                 title={notice.title}
-                withCloseButton
-                closeButtonLabel="Dismiss"
-                onClose={() => {
+                onDismiss={() => {
                   phone.dismiss();
                 }}
-                role="alert"
-                data-testid="notice"
+                testId="notice"
               >
-                {notice.sentence}
-              </Alert>
+                <Text size="sm">{notice.sentence}</Text>
+              </Note>
             )}
             {signedIn ? (
               <Line
@@ -175,4 +171,3 @@ function Header() {
     </header>
   );
 }
-

@@ -1,10 +1,11 @@
-import { Alert, Anchor, Button, Divider, Group, PasswordInput, Radio, Skeleton, Stack, Text, TextInput } from '@mantine/core';
+import { Anchor, Button, Divider, Group, PasswordInput, Radio, Skeleton, Stack, Text, TextInput } from '@mantine/core';
 import type { SyntheticEvent } from 'react';
 import { useState } from 'react';
-import { AlertIcon, WindowIcon } from '../../icons';
+import { WindowIcon } from '../../icons';
 import type { DevCredential } from '../../portal/dev';
 import type { Failure } from '../../telephony/phone';
 import type { Credentials } from '../../telephony/sdk';
+import { Note } from './Note';
 import classes from './phone.module.css';
 
 interface Props {
@@ -26,14 +27,14 @@ export function SignIn(props: Props) {
   return (
     <Stack gap="md">
       {failure !== null && (
-        <Alert color="red" variant="light" icon={<AlertIcon />} title={failure.title} role="alert" data-testid="login-failure">
-          {failure.sentence}
+        <Note tone="failure" title={failure.title} testId="login-failure">
+          <Text size="sm">{failure.sentence}</Text>
           {failure.detail !== null && (
             <Text size="xs" mt={4} ff="monospace">
               The server said: {failure.detail}
             </Text>
           )}
-        </Alert>
+        </Note>
       )}
       {ready === null && (
         <Stack gap="xs" aria-busy="true" aria-label="Looking for ready credentials">
@@ -92,7 +93,13 @@ function ReadyCredentials({ ready, connecting, onReady }: Props & { ready: reado
             {away.map((credential, index) => (
               <span key={credential.slug}>
                 {index > 0 && ', '}
-                <Anchor href={asHref(credential)} target="_blank" rel="noopener" size="xs" data-testid={`link-as-${credential.slug}`}>
+                <Anchor
+                  href={asHref(credential)}
+                  target="_blank"
+                  rel="noopener"
+                  size="xs"
+                  data-testid={`link-as-${credential.slug}`}
+                >
                   {credential.label}
                   <span className={classes['srOnly']}> (opens a new window)</span>
                 </Anchor>

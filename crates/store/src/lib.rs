@@ -1,1 +1,296 @@
-//! Placeholder.
+//! What survives a restart: accounts, REST keys, connections, credentials, signing keys, and the
+//! history of calls.
+//!
+//! A write is acknowledged after it is durable. Everything has an owner, and is loaded by owner and
+//! id, so that what is missing and what belongs to somebody else look alike; the look-ups that
+//! *establish* an owner (a REST key, a token's subject, a user name) are in `identify`, and the
+//! sweeps over all owners in `sweep`. Secrets that must be read back are sealed under a key outside
+//! the database.
+//!
+//! This crate decides nothing about calls, speaks no HTTP, and reads no clock: `now` is an argument.
+//!
+//! Open a [`Store`] inside a tokio runtime, clone it freely, and call [`Store::close`] at the end. One
+//! process at a time serves from a database; another one may add accounts and keys beside it, which
+//! are found at once, since only what exists is ever remembered.
+
+mod accounts;
+mod api_keys;
+mod cache;
+mod call_events;
+mod call_records;
+mod call_reports;
+mod credential_connections;
+mod db;
+mod error;
+mod identify;
+mod page;
+mod row;
+mod seal;
+mod signing_keys;
+mod sweep;
+mod telephony_credentials;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use ringtrip_model::{
+    CredentialConnection, CredentialConnectionId, Generator, Secret, SigningKey,
+    TelephonyCredential, TelephonyCredentialId,
+};
+use sqlx::{ConnectOptions, Connection};
+use tokio::task::JoinHandle;
+
+pub use self::call_events::StoredCallEvent;
+pub use self::call_reports::{CallReport, MAX_REPORT_BYTES, MAX_REPORT_SEGMENTS};
+pub use self::credential_connections::{
+    ChangedConnection, CredentialConnectionFilter, CredentialConnectionOrder,
+    CredentialConnectionSort,
+};
+pub use self::error::{Corruption, OpenError, StoreError, Unavailability};
+pub use self::identify::{ChannelLimits, UserIdentity};
+pub use self::page::{Listing, Page};
+pub use self::seal::{EncryptionKey, KeyError};
+pub use self::sweep::ExpiringCredential;
+pub use self::telephony_credentials::TelephonyCredentialFilter;
+pub use self::writer::WriteCounts;
+
+use self::api_keys::ActiveKey;
+use self::cache::Coherent;
+use self::db::{Conn, Content, Location, Pool};
+use self::identify::UserName;
+use self::seal::{Place, Sealer};
+use self::writer::{Link, Work, Writer};
+
+/// Credentials, and names, that are kept in memory.
+const CACHED_CREDENTIALS: usize = 50_000;
+/// Connections that are kept in memory.
+const CACHED_CONNECTIONS: usize = 5_000;
+/// REST keys that are kept in memory.
+const CACHED_KEYS: usize = 10_000;
+
+/// Where a store keeps its tables and its key.
+#[derive(Debug, Clone)]
+pub struct StoreConfig {
+    /// `sqlite://` and a path, or `sqlite::memory:` for a store that is gone once it is closed.
+    pub url: String,
+    /// The file with the key that seals secrets; made beside an empty database. Not looked at for a
+    /// store in memory, whose key lives as long as it does.
+    pub key_file: PathBuf,
+}
+
+/// The store. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    pool: Pool,
+    /// None once the store is closed.
+    writer: RwLock<Option<Arc<Writer>>>,
+    writer_task: Mutex<Option<JoinHandle<()>>>,
+    sealer: Sealer,
+    rng: Mutex<Generator>,
+    signing_keys: RwLock<Arc<[SigningKey]>>,
+    credentials: Coherent<TelephonyCredentialId, TelephonyCredential>,
+    connections: Coherent<CredentialConnectionId, CredentialConnection>,
+    /// Folded user names. What a name leads to is checked at every use, so an entry may be stale.
+    names: Coherent<String, UserName>,
+    api_keys: Coherent<String, ActiveKey>,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inner")
+            .field("sealer", &self.sealer)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens a database, makes it if there is none, and brings its tables up to date. A key that signs
+    /// access tokens is there, stored, when this returns.
+    ///
+    /// # Errors
+    /// Says in one line why the database cannot be used; it is left as it was. Above all, a database
+    /// whose key is missing or another one is refused before anything is written to it.
+    pub async fn open(config: StoreConfig, rng: &mut Generator) -> Result<Self, OpenError> {
+        let location = Location::from_url(&config.url)?;
+        let failed = |source| OpenError::Database {
+            path: location.shown().to_owned(),
+            source,
+        };
+        let (pool, link, sealer, signing_keys) = match &location {
+            Location::File(path) => {
+                db::create_file(path)?;
+                let options = db::writer_options(path, db::PATIENCE);
+                let mut conn = options.connect().await.map_err(failed)?;
+                let prepared = prepare(&mut conn, &location, &config, rng).await;
+                let (sealer, signing_keys) = match prepared {
+                    Ok(prepared) => prepared,
+                    Err(error) => {
+                        // The error that is reported matters more than one of closing.
+                        let _ = conn.close().await;
+                        return Err(error);
+                    }
+                };
+                let pool = db::readers(path).await.map_err(failed)?;
+                let link = Link::File {
+                    options: Box::new(options),
+                    conn: Some(conn),
+                };
+                (pool, link, sealer, signing_keys)
+            }
+            Location::Memory => {
+                let pool = db::memory().await.map_err(failed)?;
+                let mut conn = pool.acquire().await.map_err(failed)?;
+                let (sealer, signing_keys) = prepare(&mut conn, &location, &config, rng).await?;
+                drop(conn);
+                (pool.clone(), Link::Memory(pool), sealer, signing_keys)
+            }
+        };
+        let (writer, writer_task) = Writer::start(link);
+        Ok(Self {
+            inner: Arc::new(Inner {
+                pool,
+                writer: RwLock::new(Some(Arc::new(writer))),
+                writer_task: Mutex::new(Some(writer_task)),
+                sealer,
+                rng: Mutex::new(rng.fork()),
+                signing_keys: RwLock::new(signing_keys.into()),
+                credentials: Coherent::new(CACHED_CREDENTIALS),
+                connections: Coherent::new(CACHED_CONNECTIONS),
+                names: Coherent::new(CACHED_CREDENTIALS),
+                api_keys: Coherent::new(CACHED_KEYS),
+            }),
+        })
+    }
+
+    /// Carries out what waits to be written, then closes the database. Whatever is asked afterwards is
+    /// [`StoreError::Unavailable`]. A second call returns at once.
+    pub async fn close(&self) {
+        drop(
+            self.inner
+                .writer
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+        let task = self
+            .inner
+            .writer_task
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(task) = task
+            && task.await.is_err()
+        {
+            tracing::error!("the task that writes to the database panicked");
+        }
+        self.inner.pool.close().await;
+    }
+
+    /// Counts what was written since the store was opened.
+    pub fn write_counts(&self) -> WriteCounts {
+        let writer = self
+            .inner
+            .writer
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        writer.as_ref().map_or(
+            WriteCounts {
+                requests: 0,
+                commits: 0,
+            },
+            |writer| writer.counts(),
+        )
+    }
+
+    /// Hands a request to the writer; see [`Writer::write`].
+    async fn write<T, W, S>(&self, doing: &'static str, work: W, settle: S) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c mut Conn) -> Work<'c, T> + Send + 'static,
+        S: FnOnce(Option<&T>) + Send + 'static,
+    {
+        let writer = self
+            .inner
+            .writer
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        match writer {
+            Some(writer) => writer.write(doing, work, settle).await,
+            None => Err(StoreError::Unavailable {
+                doing,
+                cause: Unavailability::Closed,
+            }),
+        }
+    }
+}
+
+impl Inner {
+    fn with_rng<T>(&self, draw: impl FnOnce(&mut Generator) -> T) -> T {
+        draw(&mut self.rng.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Seals a secret for its place.
+    fn seal(&self, place: Place<'_>, plain: &[u8]) -> Vec<u8> {
+        let nonce = self.with_rng(seal::draw_nonce);
+        self.sealer.seal(place, plain, nonce)
+    }
+
+    /// Opens a sealed text; nothing if it is not ours for this place.
+    fn open_text(&self, place: Place<'_>, key_id: &str, sealed: &[u8]) -> Option<Secret<String>> {
+        let plain = self.sealer.open(place, key_id, sealed)?;
+        std::str::from_utf8(plain.expose())
+            .ok()
+            .map(|text| Secret::new(text.to_owned()))
+    }
+}
+
+/// Checks the key, brings the tables up to date, and sees to it that there is a key that signs.
+async fn prepare(
+    conn: &mut Conn,
+    location: &Location,
+    config: &StoreConfig,
+    rng: &mut Generator,
+) -> Result<(Sealer, Vec<SigningKey>), OpenError> {
+    let failed = |source| OpenError::Database {
+        path: location.shown().to_owned(),
+        source,
+    };
+    let registered = match db::content(conn).await.map_err(failed)? {
+        Content::Nothing => Vec::new(),
+        Content::Ours => seal::registered_keys(conn).await?,
+        Content::Foreign => {
+            return Err(OpenError::Foreign {
+                path: location.shown().to_owned(),
+            });
+        }
+    };
+    let key = match location {
+        Location::File(_) => {
+            EncryptionKey::load_or_create(&config.key_file, registered.is_empty(), rng)?
+        }
+        Location::Memory => EncryptionKey::generate(rng),
+    };
+    let sealer = Sealer::new(&key);
+    if let Some(first) = registered.first()
+        && !registered
+            .iter()
+            .any(|registered| registered.proves(&sealer))
+    {
+        return Err(OpenError::WrongKey {
+            key_file: config.key_file.clone(),
+            expected: first.id.clone(),
+        });
+    }
+    db::migrate(conn).await?;
+    if registered.is_empty() {
+        seal::register_key(conn, &sealer, rng).await?;
+    }
+    let signing_keys = signing_keys::load_or_create(conn, &sealer, rng).await?;
+    Ok((sealer, signing_keys))
+}

@@ -1,0 +1,174 @@
+//! Tenants.
+
+use ringtrip_model::{Account, AccountId, FieldError, FieldErrorKind, NewAccount};
+
+use crate::Store;
+use crate::db::{Conn, Row, reader};
+use crate::error::StoreError;
+use crate::page::fold;
+use crate::row::Columns;
+
+const TABLE: &str = "accounts";
+const READING: &str = "reading accounts";
+const ADDING: &str = "adding an account";
+
+impl Store {
+    /// Adds an account.
+    ///
+    /// # Errors
+    /// Refuses an e-mail address that another account has, whatever its case.
+    pub async fn insert_account(&self, new: NewAccount) -> Result<Account, StoreError> {
+        let account = new.into_account();
+        self.write(
+            ADDING,
+            move |conn| {
+                Box::pin(async move {
+                    insert(conn, &account).await?;
+                    Ok(account)
+                })
+            },
+            |_| {},
+        )
+        .await
+    }
+
+    /// Reads an account.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
+    pub async fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
+        let mut conn = reader(&self.inner.pool, READING).await?;
+        let row = sqlx::query("SELECT * FROM accounts WHERE id = $1")
+            .bind(id.to_string())
+            .fetch_optional(&mut *conn)
+            .await
+            .map_err(StoreError::while_doing(READING))?;
+        row.as_ref().map(read).transpose()
+    }
+
+    /// Finds an account by its e-mail address, whatever the case.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
+    pub async fn account_by_email(&self, email: &str) -> Result<Option<Account>, StoreError> {
+        let mut conn = reader(&self.inner.pool, READING).await?;
+        let row = sqlx::query("SELECT * FROM accounts WHERE email_folded = $1")
+            .bind(fold(email.trim()))
+            .fetch_optional(&mut *conn)
+            .await
+            .map_err(StoreError::while_doing(READING))?;
+        row.as_ref().map(read).transpose()
+    }
+
+    /// Lists all accounts, the oldest first; for the operator.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
+    pub async fn list_accounts(&self) -> Result<Vec<Account>, StoreError> {
+        let mut conn = reader(&self.inner.pool, READING).await?;
+        let rows = sqlx::query("SELECT * FROM accounts ORDER BY created_at, id")
+            .fetch_all(&mut *conn)
+            .await
+            .map_err(StoreError::while_doing(READING))?;
+        rows.iter().map(read).collect()
+    }
+}
+
+/// What of an account is counted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Counter {
+    CredentialConnections,
+    TelephonyCredentials,
+}
+
+/// Changes one of an account's counters. It also takes the account's row for the rest of the
+/// transaction, so whoever checks before writing does this first.
+pub(crate) async fn count(
+    conn: &mut Conn,
+    doing: &'static str,
+    account: AccountId,
+    counter: Counter,
+    change: i64,
+) -> Result<(), StoreError> {
+    let sql = match counter {
+        Counter::CredentialConnections => {
+            "UPDATE accounts SET credential_connection_count = credential_connection_count + $2
+             WHERE id = $1"
+        }
+        Counter::TelephonyCredentials => {
+            "UPDATE accounts SET telephony_credential_count = telephony_credential_count + $2
+             WHERE id = $1"
+        }
+    };
+    let done = sqlx::query(sql)
+        .bind(account.to_string())
+        .bind(change)
+        .execute(conn)
+        .await
+        .map_err(StoreError::while_doing(doing))?;
+    if done.rows_affected() == 0 {
+        Err(StoreError::UnknownAccount)
+    } else {
+        Ok(())
+    }
+}
+
+/// Reads one of an account's counters.
+pub(crate) async fn counted(
+    conn: &mut Conn,
+    doing: &'static str,
+    account: AccountId,
+    counter: Counter,
+) -> Result<u64, StoreError> {
+    let sql = match counter {
+        Counter::CredentialConnections => {
+            "SELECT credential_connection_count FROM accounts WHERE id = $1"
+        }
+        Counter::TelephonyCredentials => {
+            "SELECT telephony_credential_count FROM accounts WHERE id = $1"
+        }
+    };
+    let count: Option<i64> = sqlx::query_scalar(sql)
+        .bind(account.to_string())
+        .fetch_optional(conn)
+        .await
+        .map_err(StoreError::while_doing(doing))?;
+    Ok(crate::row::count(count.unwrap_or(0)))
+}
+
+async fn insert(conn: &mut Conn, account: &Account) -> Result<(), StoreError> {
+    let result = sqlx::query(
+        "INSERT INTO accounts (id, email, email_folded, organization_name, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(account.id.to_string())
+    .bind(account.email.clone())
+    .bind(fold(&account.email))
+    .bind(account.organization_name.clone())
+    .bind(account.created_at.as_micros())
+    .bind(account.updated_at.as_micros())
+    .execute(conn)
+    .await;
+    match result {
+        Ok(_) => Ok(()),
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+            Err(StoreError::Refused(FieldError::new(
+                "/email",
+                FieldErrorKind::Duplicate,
+                "Another account has this e-mail address.",
+            )))
+        }
+        Err(error) => Err(StoreError::while_doing(ADDING)(error)),
+    }
+}
+
+fn read(row: &Row) -> Result<Account, StoreError> {
+    let columns = Columns::new(row, TABLE, READING);
+    Ok(Account {
+        id: columns.parse("id")?,
+        email: columns.get("email")?,
+        organization_name: columns.get("organization_name")?,
+        created_at: columns.time("created_at")?,
+        updated_at: columns.time("updated_at")?,
+    })
+}

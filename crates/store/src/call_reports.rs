@@ -1,0 +1,153 @@
+//! Statistics that a browser's SDK uploads about its call.
+
+use ringtrip_model::{AccountId, FieldError, FieldErrorKind, Timestamp};
+
+use crate::Store;
+use crate::accounts::{self, Counter};
+use crate::db::{Conn, reader};
+use crate::error::StoreError;
+use crate::row::Columns;
+
+const TABLE: &str = "call_reports";
+const ADDING: &str = "keeping a call report";
+const READING: &str = "reading call reports";
+
+/// Largest report, in bytes.
+pub const MAX_REPORT_BYTES: usize = 4 * 1024 * 1024;
+/// How many segments are kept for one call of an account.
+pub const MAX_REPORT_SEGMENTS: u32 = 20;
+
+/// One segment of a call's report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallReport {
+    /// The id that the login handed out.
+    pub call_report_id: String,
+    /// The protocol's own name of the leg (`callID`).
+    pub call_id: String,
+    /// Counted from 1 in the order of arrival.
+    pub segment: u32,
+    /// The SDK's own id; may be empty.
+    pub voice_sdk_id: String,
+    /// The report, JSON as it came.
+    pub body: String,
+    /// When it came.
+    pub created_at: Timestamp,
+}
+
+impl Store {
+    /// Keeps a segment of a call's report.
+    ///
+    /// # Errors
+    /// Refuses a body of more than [`MAX_REPORT_BYTES`], and more than [`MAX_REPORT_SEGMENTS`]
+    /// segments of one call.
+    pub async fn insert_call_report(
+        &self,
+        account: AccountId,
+        call_report_id: &str,
+        call_id: &str,
+        voice_sdk_id: &str,
+        body: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let texts = [call_report_id, call_id, voice_sdk_id];
+        if body.len() > MAX_REPORT_BYTES || texts.iter().any(|text| text.len() > 256) {
+            return Err(refused(
+                FieldErrorKind::OutOfRange,
+                "The report is too large.",
+            ));
+        }
+        if body.contains('\0') || texts.iter().any(|text| text.contains('\0')) {
+            return Err(refused(
+                FieldErrorKind::Invalid,
+                "The character U+0000 is not allowed.",
+            ));
+        }
+        let report = CallReport {
+            call_report_id: call_report_id.to_owned(),
+            call_id: call_id.to_owned(),
+            segment: 0,
+            voice_sdk_id: voice_sdk_id.to_owned(),
+            body: body.to_owned(),
+            created_at: now,
+        };
+        self.write(
+            ADDING,
+            move |conn| Box::pin(async move { insert(conn, account, report).await }),
+            |_| {},
+        )
+        .await
+    }
+
+    /// Lists the segments of a call's report.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
+    pub async fn list_call_reports(
+        &self,
+        account: AccountId,
+        call_id: &str,
+    ) -> Result<Vec<CallReport>, StoreError> {
+        let mut conn = reader(&self.inner.pool, READING).await?;
+        let rows = sqlx::query(
+            "SELECT * FROM call_reports WHERE account_id = $1 AND call_id = $2 ORDER BY segment",
+        )
+        .bind(account.to_string())
+        .bind(call_id.to_owned())
+        .fetch_all(&mut *conn)
+        .await
+        .map_err(StoreError::while_doing(READING))?;
+        let read = |row| {
+            let columns = Columns::new(row, TABLE, READING);
+            let segment: i64 = columns.get("segment")?;
+            Ok(CallReport {
+                call_report_id: columns.get("call_report_id")?,
+                call_id: columns.get("call_id")?,
+                segment: u32::try_from(segment).map_err(|_| columns.malformed("segment"))?,
+                voice_sdk_id: columns.get("voice_sdk_id")?,
+                body: columns.get("body")?,
+                created_at: columns.time("created_at")?,
+            })
+        };
+        rows.iter().map(read).collect()
+    }
+}
+
+async fn insert(conn: &mut Conn, account: AccountId, report: CallReport) -> Result<(), StoreError> {
+    let failed = StoreError::while_doing(ADDING);
+    // Takes the account's row, so that two segments do not both see room for one.
+    accounts::count(conn, ADDING, account, Counter::TelephonyCredentials, 0).await?;
+    let kept: i64 = sqlx::query_scalar(
+        "SELECT COUNT(*) FROM call_reports WHERE account_id = $1 AND call_id = $2",
+    )
+    .bind(account.to_string())
+    .bind(report.call_id.clone())
+    .fetch_one(&mut *conn)
+    .await
+    .map_err(failed)?;
+    if kept >= i64::from(MAX_REPORT_SEGMENTS) {
+        return Err(refused(
+            FieldErrorKind::LimitReached,
+            "The call has as many segments of a report as are kept.",
+        ));
+    }
+    sqlx::query(
+        "INSERT INTO call_reports
+             (account_id, call_report_id, call_id, segment, voice_sdk_id, body, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(account.to_string())
+    .bind(report.call_report_id)
+    .bind(report.call_id)
+    .bind(kept + 1)
+    .bind(report.voice_sdk_id)
+    .bind(report.body)
+    .bind(report.created_at.as_micros())
+    .execute(conn)
+    .await
+    .map(drop)
+    .map_err(failed)
+}
+
+fn refused(kind: FieldErrorKind, detail: &'static str) -> StoreError {
+    StoreError::Refused(FieldError::new("/", kind, detail))
+}

@@ -1,0 +1,502 @@
+//! Credential connections.
+
+use std::sync::Arc;
+
+use ringtrip_model::{
+    AccountId, ConnectionSettings, CredentialConnection, CredentialConnectionId, FieldError,
+    FieldErrorKind, FieldErrors, NewCredentialConnection, OutboundVoiceProfileId, Timestamp,
+};
+use sqlx::{Acquire, QueryBuilder};
+
+use crate::accounts::{self, Counter};
+use crate::cache::Found;
+use crate::db::{Conn, Engine, Row, reader};
+use crate::error::StoreError;
+use crate::page::{Listing, Page, can_match, contains_pattern, fold};
+use crate::row::{self, Columns};
+use crate::seal::Place;
+use crate::{Inner, Store};
+
+pub(crate) const TABLE: &str = "credential_connections";
+const READING: &str = "reading credential connections";
+const ADDING: &str = "adding a credential connection";
+const CHANGING: &str = "changing a credential connection";
+const DELETING: &str = "deleting a credential connection";
+
+/// What listed connections have in common; everything set must match.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CredentialConnectionFilter {
+    /// A part of the connection's name, whatever the case.
+    pub connection_name_contains: Option<String>,
+    /// The outbound voice profile.
+    pub outbound_voice_profile_id: Option<OutboundVoiceProfileId>,
+}
+
+/// What a list of connections is sorted by; connections that are alike in it, by their id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CredentialConnectionSort {
+    /// When it was made.
+    CreatedAt,
+    /// The name, whatever the case.
+    ConnectionName,
+    /// Whether it is active; inactive ones come first.
+    Active,
+}
+
+/// The order of a list of connections. By default the newest is first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CredentialConnectionOrder {
+    /// What counts.
+    pub by: CredentialConnectionSort,
+    /// Whether the greatest is first.
+    pub descending: bool,
+}
+
+impl Default for CredentialConnectionOrder {
+    fn default() -> Self {
+        Self {
+            by: CredentialConnectionSort::CreatedAt,
+            descending: true,
+        }
+    }
+}
+
+impl CredentialConnectionOrder {
+    const fn sql(self) -> &'static str {
+        match (self.by, self.descending) {
+            (CredentialConnectionSort::CreatedAt, false) => " ORDER BY created_at, id",
+            (CredentialConnectionSort::CreatedAt, true) => " ORDER BY created_at DESC, id DESC",
+            (CredentialConnectionSort::ConnectionName, false) => {
+                " ORDER BY connection_name_folded, id"
+            }
+            (CredentialConnectionSort::ConnectionName, true) => {
+                " ORDER BY connection_name_folded DESC, id DESC"
+            }
+            (CredentialConnectionSort::Active, false) => " ORDER BY active, id",
+            (CredentialConnectionSort::Active, true) => " ORDER BY active DESC, id DESC",
+        }
+    }
+}
+
+/// A connection before and after a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangedConnection {
+    /// As it was.
+    pub before: CredentialConnection,
+    /// As it is.
+    pub after: CredentialConnection,
+}
+
+impl Store {
+    /// Adds a connection.
+    ///
+    /// # Errors
+    /// Refuses a user name that any connection has, whatever its case, and a profile that does not
+    /// exist.
+    pub async fn insert_credential_connection(
+        &self,
+        new: NewCredentialConnection,
+    ) -> Result<CredentialConnection, StoreError> {
+        let connection = new.into_connection();
+        check_profile(&connection.settings)?;
+        let (sealing, settling) = (Arc::clone(&self.inner), Arc::clone(&self.inner));
+        self.write(
+            ADDING,
+            move |conn| {
+                Box::pin(async move {
+                    insert(conn, &sealing, &connection).await?;
+                    Ok(connection)
+                })
+            },
+            move |added| {
+                if let Some(added) = added {
+                    settling.connections.put(added.id, Arc::new(added.clone()));
+                }
+            },
+        )
+        .await
+    }
+
+    /// Reads a connection of an account.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
+    pub async fn credential_connection(
+        &self,
+        account: AccountId,
+        id: CredentialConnectionId,
+    ) -> Result<Option<CredentialConnection>, StoreError> {
+        let ticket = match self.inner.connections.get(&id) {
+            Found::Ready(known) => {
+                return Ok((known.account == account).then(|| known.as_ref().clone()));
+            }
+            Found::Missing(ticket) => ticket,
+        };
+        let mut conn = reader(&self.inner.pool, READING).await?;
+        let found = find(&mut conn, &self.inner, account, id)
+            .await?
+            .map(Arc::new);
+        self.inner.connections.fill(&id, ticket, found.as_ref());
+        Ok(found.map(Arc::unwrap_or_clone))
+    }
+
+    /// Changes a connection of an account. `change` gets the connection as it is, within the
+    /// transaction that writes it back, so nothing is lost between two changes at the same time; it
+    /// may set everything but id, account and times, which stay.
+    ///
+    /// # Errors
+    /// What `change` returns, or finds after it when the whole is checked, as
+    /// [`StoreError::Invalid`]. Refuses a user name that another connection has and a profile that
+    /// does not exist.
+    pub async fn update_credential_connection<F>(
+        &self,
+        account: AccountId,
+        id: CredentialConnectionId,
+        now: Timestamp,
+        change: F,
+    ) -> Result<Option<ChangedConnection>, StoreError>
+    where
+        F: FnOnce(&mut CredentialConnection) -> Result<(), FieldErrors> + Send + 'static,
+    {
+        let (sealing, settling) = (Arc::clone(&self.inner), Arc::clone(&self.inner));
+        self.write(
+            CHANGING,
+            move |conn| {
+                Box::pin(async move { update(conn, &sealing, account, id, now, change).await })
+            },
+            move |changed| match changed {
+                Some(Some(changed)) => settling
+                    .connections
+                    .put(id, Arc::new(changed.after.clone())),
+                Some(None) => {}
+                None => settling.connections.remove(&id),
+            },
+        )
+        .await
+    }
+
+    /// Deletes a connection of an account with every credential under it, and returns it as it was.
+    /// From the moment this returns none of them is found anywhere.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
+    pub async fn delete_credential_connection(
+        &self,
+        account: AccountId,
+        id: CredentialConnectionId,
+    ) -> Result<Option<CredentialConnection>, StoreError> {
+        let (reading, settling) = (Arc::clone(&self.inner), Arc::clone(&self.inner));
+        self.write(
+            DELETING,
+            move |conn| Box::pin(async move { delete(conn, &reading, account, id).await }),
+            move |deleted| match deleted {
+                Some(Some(_)) | None => {
+                    settling.connections.remove(&id);
+                    settling
+                        .credentials
+                        .retain(|credential| credential.connection != id);
+                }
+                Some(None) => {}
+            },
+        )
+        .await
+    }
+
+    /// Lists an account's connections.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
+    pub async fn list_credential_connections(
+        &self,
+        account: AccountId,
+        filter: CredentialConnectionFilter,
+        order: CredentialConnectionOrder,
+        page: Page,
+    ) -> Result<Listing<CredentialConnection>, StoreError> {
+        let failed = StoreError::while_doing(READING);
+        let CredentialConnectionFilter {
+            connection_name_contains,
+            outbound_voice_profile_id,
+        } = &filter;
+        if connection_name_contains
+            .as_deref()
+            .is_some_and(|text| !can_match(text))
+        {
+            return Ok(Listing::empty());
+        }
+        let narrowed = |mut query: QueryBuilder<Engine>| {
+            query
+                .push(" WHERE account_id = ")
+                .push_bind(account.to_string());
+            if let Some(part) = connection_name_contains {
+                query.push(" AND connection_name_folded LIKE ");
+                query
+                    .push_bind(contains_pattern(&fold(part)))
+                    .push(r" ESCAPE '\'");
+            }
+            if let Some(profile) = outbound_voice_profile_id {
+                query
+                    .push(" AND outbound_voice_profile_id = ")
+                    .push_bind(profile.as_i64());
+            }
+            query
+        };
+        let mut conn = reader(&self.inner.pool, READING).await?;
+        // One transaction, so that the page and the count are of the same instant.
+        let mut snapshot = conn.begin().await.map_err(failed)?;
+        let total = if filter == CredentialConnectionFilter::default() {
+            accounts::counted(
+                &mut snapshot,
+                READING,
+                account,
+                Counter::CredentialConnections,
+            )
+            .await?
+        } else {
+            let mut query = narrowed(QueryBuilder::new(
+                "SELECT COUNT(*) FROM credential_connections",
+            ));
+            let total = query
+                .build_query_scalar()
+                .fetch_one(&mut *snapshot)
+                .await
+                .map_err(failed)?;
+            row::count(total)
+        };
+        let mut query = narrowed(QueryBuilder::new("SELECT * FROM credential_connections"));
+        query
+            .push(order.sql())
+            .push(" LIMIT ")
+            .push_bind(page.limit());
+        query.push(" OFFSET ").push_bind(page.offset());
+        let rows = query
+            .build()
+            .fetch_all(&mut *snapshot)
+            .await
+            .map_err(failed)?;
+        snapshot.rollback().await.map_err(failed)?;
+        let items = rows
+            .iter()
+            .map(|row| read(row, &self.inner))
+            .collect::<Result<_, _>>()?;
+        Ok(Listing { items, total })
+    }
+}
+
+async fn find(
+    conn: &mut Conn,
+    inner: &Inner,
+    account: AccountId,
+    id: CredentialConnectionId,
+) -> Result<Option<CredentialConnection>, StoreError> {
+    let row = sqlx::query("SELECT * FROM credential_connections WHERE id = $1 AND account_id = $2")
+        .bind(id.as_i64())
+        .bind(account.to_string())
+        .fetch_optional(conn)
+        .await
+        .map_err(StoreError::while_doing(READING))?;
+    row.as_ref().map(|row| read(row, inner)).transpose()
+}
+
+pub(crate) fn read(row: &Row, inner: &Inner) -> Result<CredentialConnection, StoreError> {
+    let columns = Columns::new(row, TABLE, READING);
+    let id = CredentialConnectionId::from_i64(columns.get("id")?);
+    let place = Place {
+        table: TABLE,
+        column: "password",
+        id: &id,
+    };
+    let password = inner
+        .open_text(
+            place,
+            columns.get("encryption_key_id")?,
+            columns.get("password")?,
+        )
+        .ok_or_else(|| columns.unsealable("password"))?;
+    let mut settings: ConnectionSettings = serde_json::from_str(columns.get("settings")?)
+        .map_err(|_| columns.malformed("settings"))?;
+    settings.active = columns.get("active")?;
+    settings.outbound.outbound_voice_profile_id = columns
+        .get::<Option<i64>>("outbound_voice_profile_id")?
+        .map(OutboundVoiceProfileId::from_i64);
+    Ok(CredentialConnection {
+        id,
+        account: columns.parse("account_id")?,
+        connection_name: columns.get("connection_name")?,
+        user_name: columns.get("user_name")?,
+        password,
+        settings,
+        created_at: columns.time("created_at")?,
+        updated_at: columns.time("updated_at")?,
+    })
+}
+
+async fn insert(
+    conn: &mut Conn,
+    inner: &Inner,
+    connection: &CredentialConnection,
+) -> Result<(), StoreError> {
+    accounts::count(
+        conn,
+        ADDING,
+        connection.account,
+        Counter::CredentialConnections,
+        1,
+    )
+    .await?;
+    let result = sqlx::query(
+        "INSERT INTO credential_connections
+             (id, account_id, connection_name, connection_name_folded, user_name, user_name_folded,
+              password, encryption_key_id, active, outbound_voice_profile_id, settings, created_at,
+              updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+    )
+    .bind(connection.id.as_i64())
+    .bind(connection.account.to_string())
+    .bind(connection.connection_name.clone())
+    .bind(fold(&connection.connection_name))
+    .bind(connection.user_name.clone())
+    .bind(fold(&connection.user_name))
+    .bind(sealed_password(inner, connection))
+    .bind(inner.sealer.key_id().to_owned())
+    .bind(connection.settings.active)
+    .bind(profile_number(&connection.settings))
+    .bind(settings_text(&connection.settings))
+    .bind(connection.created_at.as_micros())
+    .bind(connection.updated_at.as_micros())
+    .execute(conn)
+    .await;
+    free_user_name(ADDING, result.map(drop))
+}
+
+async fn update(
+    conn: &mut Conn,
+    inner: &Inner,
+    account: AccountId,
+    id: CredentialConnectionId,
+    now: Timestamp,
+    change: impl FnOnce(&mut CredentialConnection) -> Result<(), FieldErrors>,
+) -> Result<Option<ChangedConnection>, StoreError> {
+    accounts::count(conn, CHANGING, account, Counter::CredentialConnections, 0).await?;
+    let Some(before) = find(conn, inner, account, id).await? else {
+        return Ok(None);
+    };
+    let mut after = before.clone();
+    change(&mut after).map_err(StoreError::Invalid)?;
+    after.id = id;
+    after.account = account;
+    after.created_at = before.created_at;
+    after.updated_at = now;
+    let faults = after.normalize_and_validate();
+    if !faults.is_empty() {
+        return Err(StoreError::Invalid(FieldErrors(faults)));
+    }
+    check_profile(&after.settings)?;
+    let result = sqlx::query(
+        "UPDATE credential_connections
+         SET connection_name = $3, connection_name_folded = $4, user_name = $5, user_name_folded = $6,
+             password = $7, encryption_key_id = $8, active = $9, outbound_voice_profile_id = $10,
+             settings = $11, updated_at = $12
+         WHERE id = $1 AND account_id = $2",
+    )
+    .bind(id.as_i64())
+    .bind(account.to_string())
+    .bind(after.connection_name.clone())
+    .bind(fold(&after.connection_name))
+    .bind(after.user_name.clone())
+    .bind(fold(&after.user_name))
+    .bind(sealed_password(inner, &after))
+    .bind(inner.sealer.key_id().to_owned())
+    .bind(after.settings.active)
+    .bind(profile_number(&after.settings))
+    .bind(settings_text(&after.settings))
+    .bind(after.updated_at.as_micros())
+    .execute(conn)
+    .await;
+    free_user_name(CHANGING, result.map(drop))?;
+    Ok(Some(ChangedConnection { before, after }))
+}
+
+async fn delete(
+    conn: &mut Conn,
+    inner: &Inner,
+    account: AccountId,
+    id: CredentialConnectionId,
+) -> Result<Option<CredentialConnection>, StoreError> {
+    let failed = StoreError::while_doing(DELETING);
+    let credentials = sqlx::query(
+        "DELETE FROM telephony_credentials WHERE connection_id = $1 AND account_id = $2",
+    )
+    .bind(id.as_i64())
+    .bind(account.to_string())
+    .execute(&mut *conn)
+    .await
+    .map_err(failed)?
+    .rows_affected();
+    let row = sqlx::query(
+        "DELETE FROM credential_connections WHERE id = $1 AND account_id = $2 RETURNING *",
+    )
+    .bind(id.as_i64())
+    .bind(account.to_string())
+    .fetch_optional(&mut *conn)
+    .await
+    .map_err(failed)?;
+    let Some(row) = row else { return Ok(None) };
+    let credentials = i64::try_from(credentials).unwrap_or(i64::MAX);
+    accounts::count(
+        conn,
+        DELETING,
+        account,
+        Counter::TelephonyCredentials,
+        -credentials,
+    )
+    .await?;
+    accounts::count(conn, DELETING, account, Counter::CredentialConnections, -1).await?;
+    read(&row, inner).map(Some)
+}
+
+fn sealed_password(inner: &Inner, connection: &CredentialConnection) -> Vec<u8> {
+    inner.seal(
+        Place {
+            table: TABLE,
+            column: "password",
+            id: &connection.id,
+        },
+        connection.password.expose().as_bytes(),
+    )
+}
+
+fn profile_number(settings: &ConnectionSettings) -> Option<i64> {
+    settings
+        .outbound
+        .outbound_voice_profile_id
+        .map(|profile| profile.as_i64())
+}
+
+fn settings_text(settings: &ConnectionSettings) -> String {
+    serde_json::to_string(settings).expect("settings have text keys and plain values")
+}
+
+/// Refuses every profile: none can be made yet, so none can be the account's own.
+fn check_profile(settings: &ConnectionSettings) -> Result<(), StoreError> {
+    if settings.outbound.outbound_voice_profile_id.is_none() {
+        return Ok(());
+    }
+    Err(StoreError::Refused(FieldError::no_such_resource(
+        "/outbound/outbound_voice_profile_id",
+        "outbound voice profile",
+    )))
+}
+
+fn free_user_name(doing: &'static str, result: Result<(), sqlx::Error>) -> Result<(), StoreError> {
+    match result {
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+            Err(StoreError::Refused(FieldError::new(
+                "/user_name",
+                FieldErrorKind::Duplicate,
+                "Another connection has this user name.",
+            )))
+        }
+        other => other.map_err(StoreError::while_doing(doing)),
+    }
+}

@@ -1,0 +1,177 @@
+//! What can go wrong.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ringtrip_model::{FieldError, FieldErrors};
+
+use crate::seal::KeyError;
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// A rule that only the store can check forbids it: a name is taken, a resource does not exist, a
+    /// limit is reached, a state is final.
+    #[error("refused: {0}")]
+    Refused(FieldError),
+    /// The change leads to a value that is not valid.
+    #[error("the changed value is not valid: {0}")]
+    Invalid(FieldErrors),
+    /// The account of the request does not exist.
+    #[error("there is no such account")]
+    UnknownAccount,
+    /// The database cannot be used now: disk full, locked, away, too much waiting, closed. The same
+    /// request may succeed later. A write that ends so may have been done all the same when the
+    /// fault struck at the commit itself.
+    #[error("the database is unavailable while {doing}")]
+    Unavailable {
+        /// What was being done.
+        doing: &'static str,
+        /// Why it failed.
+        #[source]
+        cause: Unavailability,
+    },
+    /// A row holds what this program never wrote there.
+    #[error("a row cannot be read while {doing}")]
+    Corrupt {
+        /// What was being done.
+        doing: &'static str,
+        /// What is wrong with the row.
+        #[source]
+        cause: Corruption,
+    },
+}
+
+impl StoreError {
+    /// Tells whether the same request may succeed later.
+    pub const fn is_unavailable(&self) -> bool {
+        match self {
+            Self::Unavailable { .. } => true,
+            Self::Refused(_) | Self::Invalid(_) | Self::UnknownAccount | Self::Corrupt { .. } => {
+                false
+            }
+        }
+    }
+
+    /// Returns a function that sorts a database error: a value of the wrong shape is a corrupt row,
+    /// everything else an unavailable database.
+    pub(crate) fn while_doing(doing: &'static str) -> impl Fn(sqlx::Error) -> Self + Copy {
+        move |error| match error {
+            #[expect(
+                clippy::wildcard_enum_match_arm,
+                reason = "sqlx's enum, which may grow"
+            )]
+            sqlx::Error::ColumnDecode { .. }
+            | sqlx::Error::ColumnNotFound(_)
+            | sqlx::Error::ColumnIndexOutOfBounds { .. }
+            | sqlx::Error::Decode(_)
+            | sqlx::Error::TypeNotFound { .. } => Self::Corrupt {
+                doing,
+                cause: Corruption::Database(Arc::new(error)),
+            },
+            _ => Self::Unavailable {
+                doing,
+                cause: Unavailability::Database(Arc::new(error)),
+            },
+        }
+    }
+
+    pub(crate) const fn corrupt(doing: &'static str, cause: Corruption) -> Self {
+        Self::Corrupt { doing, cause }
+    }
+}
+
+/// Why the database cannot be used.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Unavailability {
+    /// The database says so.
+    #[error(transparent)]
+    Database(Arc<sqlx::Error>),
+    /// More writes wait than may wait.
+    #[error("too many writes are waiting")]
+    QueueFull,
+    /// The batch that the write was part of failed; the log tells why.
+    #[error("the batch of writes failed")]
+    BatchFailed,
+    /// The program panicked while it carried out the write.
+    #[error("the write was broken off by a panic")]
+    Panicked,
+    /// [`Store::close`](crate::Store::close) was called.
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// What is wrong with a row.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Corruption {
+    /// A column has the wrong type.
+    #[error(transparent)]
+    Database(Arc<sqlx::Error>),
+    /// A value that is sealed cannot be opened: it was changed, or moved from another row.
+    #[error("the sealed value in {table}.{column} cannot be opened")]
+    Unsealable {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+    },
+    /// A value is not of the form that is written there.
+    #[error("the value in {table}.{column} is malformed")]
+    Malformed {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+    },
+}
+
+/// Why a store does not open. Each prints as one clear line.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The URL names no database that this build can use.
+    #[error("the database URL must be sqlite:// and a path, or sqlite::memory:")]
+    UnsupportedUrl,
+    /// The database file cannot be opened.
+    #[error("the database {path} cannot be opened")]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The database file cannot be made.
+    #[error("the database {path} cannot be made")]
+    Create {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is a database, but not one of this program.
+    #[error("the database {path} belongs to another program")]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The tables cannot be brought up to date. A database that a newer version has used is refused.
+    #[error("the tables of the database cannot be brought up to date")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// There is no usable encryption key.
+    #[error("the encryption key cannot be used")]
+    Key(#[from] KeyError),
+    /// The key is not the one that this database is sealed with.
+    #[error(
+        "the encryption key in {key_file} does not belong to the database; it was sealed with key {expected}"
+    )]
+    WrongKey {
+        /// The file that was read.
+        key_file: PathBuf,
+        /// The id of the right key.
+        expected: String,
+    },
+    /// The database failed while it was being prepared.
+    #[error("the database cannot be prepared")]
+    Prepare(#[from] StoreError),
+}

@@ -1,0 +1,137 @@
+//! Keys that sign access tokens: stored before their first use, at most two active.
+
+use std::sync::{Arc, PoisonError};
+
+use ringtrip_model::{Generator, SigningKey};
+use uuid::Uuid;
+
+use crate::Store;
+use crate::db::Conn;
+use crate::error::StoreError;
+use crate::row::Columns;
+use crate::seal::{Place, Sealer, draw_nonce};
+
+const TABLE: &str = "signing_keys";
+const READING: &str = "reading the signing keys";
+const ADDING: &str = "adding a signing key";
+
+impl Store {
+    /// Returns the active keys, the newest first: the first signs, all verify.
+    pub fn signing_keys(&self) -> Arc<[SigningKey]> {
+        Arc::clone(
+            &self
+                .inner
+                .signing_keys
+                .read()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
+    }
+
+    /// Adds a key that signs from now on. The one before still verifies; older ones no more.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]; then the keys are as they were.
+    pub async fn rotate_signing_key(&self, rng: &mut Generator) -> Result<(), StoreError> {
+        let key = SigningKey::generate(rng);
+        let inner = Arc::clone(&self.inner);
+        let settling = Arc::clone(&self.inner);
+        self.write(
+            ADDING,
+            move |conn| {
+                Box::pin(async move {
+                    insert(conn, &inner.sealer, &key, inner.with_rng(draw_nonce)).await?;
+                    load(conn, &inner.sealer).await
+                })
+            },
+            move |keys| {
+                if let Some(keys) = keys {
+                    let mut current = settling
+                        .signing_keys
+                        .write()
+                        .unwrap_or_else(PoisonError::into_inner);
+                    *current = keys.as_slice().into();
+                }
+            },
+        )
+        .await
+        .map(drop)
+    }
+}
+
+/// Reads the active keys; makes and stores the first one if there is none.
+pub(crate) async fn load_or_create(
+    conn: &mut Conn,
+    sealer: &Sealer,
+    rng: &mut Generator,
+) -> Result<Vec<SigningKey>, StoreError> {
+    let keys = load(conn, sealer).await?;
+    if !keys.is_empty() {
+        return Ok(keys);
+    }
+    let key = SigningKey::generate(rng);
+    insert(conn, sealer, &key, draw_nonce(rng)).await?;
+    load(conn, sealer).await
+}
+
+async fn load(conn: &mut Conn, sealer: &Sealer) -> Result<Vec<SigningKey>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT id, secret, encryption_key_id FROM signing_keys
+         WHERE retired = FALSE ORDER BY generation DESC LIMIT 2",
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(StoreError::while_doing(READING))?;
+    let read = |row| {
+        let columns = Columns::new(row, TABLE, READING);
+        let id: Uuid = columns.parse("id")?;
+        let place = Place {
+            table: TABLE,
+            column: "secret",
+            id: &id,
+        };
+        sealer
+            .open(
+                place,
+                columns.get("encryption_key_id")?,
+                columns.get("secret")?,
+            )
+            .and_then(|secret| SigningKey::from_parts(id, secret))
+            .ok_or_else(|| columns.unsealable("secret"))
+    };
+    rows.iter().map(read).collect()
+}
+
+async fn insert(
+    conn: &mut Conn,
+    sealer: &Sealer,
+    key: &SigningKey,
+    nonce: [u8; 12],
+) -> Result<(), StoreError> {
+    let failed = StoreError::while_doing(ADDING);
+    let newest: i64 = sqlx::query_scalar("SELECT COALESCE(MAX(generation), 0) FROM signing_keys")
+        .fetch_one(&mut *conn)
+        .await
+        .map_err(failed)?;
+    sqlx::query("UPDATE signing_keys SET retired = TRUE WHERE generation < $1")
+        .bind(newest)
+        .execute(&mut *conn)
+        .await
+        .map_err(failed)?;
+    let place = Place {
+        table: TABLE,
+        column: "secret",
+        id: &key.id,
+    };
+    sqlx::query(
+        "INSERT INTO signing_keys (generation, id, secret, encryption_key_id, retired)
+         VALUES ($1, $2, $3, $4, FALSE)",
+    )
+    .bind(newest + 1)
+    .bind(key.id.to_string())
+    .bind(sealer.seal(place, key.secret(), nonce))
+    .bind(sealer.key_id())
+    .execute(conn)
+    .await
+    .map(drop)
+    .map_err(failed)
+}

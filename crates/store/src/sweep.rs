@@ -1,0 +1,77 @@
+//! Sweeps over all owners, for timers.
+
+use ringtrip_model::{AccountId, TelephonyCredentialId, Timestamp};
+
+use crate::Store;
+use crate::db::reader;
+use crate::error::StoreError;
+use crate::row::Columns;
+use crate::telephony_credentials::TABLE;
+
+const SWEEPING: &str = "looking for credentials that end";
+
+/// A credential with an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExpiringCredential {
+    /// The credential.
+    pub id: TelephonyCredentialId,
+    /// The tenant.
+    pub account: AccountId,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+impl Store {
+    /// Lists credentials that end after `after` and not after `until`, the first to end first, at most
+    /// `limit`. A caller that got `limit` of them goes on from the end of the last one, and asks for
+    /// more at a time if all end at the same instant.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
+    pub async fn credentials_expiring(
+        &self,
+        after: Timestamp,
+        until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<ExpiringCredential>, StoreError> {
+        let mut conn = reader(&self.inner.pool, SWEEPING).await?;
+        let rows = sqlx::query(
+            "SELECT id, account_id, expires_at FROM telephony_credentials
+             WHERE expires_at > $1 AND expires_at <= $2 ORDER BY expires_at, id LIMIT $3",
+        )
+        .bind(after.as_micros())
+        .bind(until.as_micros())
+        .bind(i64::from(limit))
+        .fetch_all(&mut *conn)
+        .await
+        .map_err(StoreError::while_doing(SWEEPING))?;
+        let read = |row| {
+            let columns = Columns::new(row, TABLE, SWEEPING);
+            Ok(ExpiringCredential {
+                id: columns.parse("id")?,
+                account: columns.parse("account_id")?,
+                expires_at: columns.time("expires_at")?,
+            })
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// Returns when the next credential after `after` ends.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
+    pub async fn next_credential_expiry(
+        &self,
+        after: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let mut conn = reader(&self.inner.pool, SWEEPING).await?;
+        let next: Option<i64> = sqlx::query_scalar(
+            "SELECT MIN(expires_at) FROM telephony_credentials WHERE expires_at > $1",
+        )
+        .bind(after.as_micros())
+        .fetch_one(&mut *conn)
+        .await
+        .map_err(StoreError::while_doing(SWEEPING))?;
+        Ok(next.map(Timestamp::from_micros))
+    }
+}

@@ -1,0 +1,313 @@
+//! The one task that writes: it takes what is waiting, carries it out in one transaction, commits, and
+//! only then answers (group commit).
+//!
+//! A request that fails is undone alone, to its own savepoint. If the transaction itself fails,
+//! nothing of the batch is kept and everybody in it is told.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::db::{Conn, Engine, Pool};
+use crate::error::{StoreError, Unavailability};
+
+/// Requests that may wait.
+const QUEUE: usize = 4096;
+/// Requests in one transaction.
+const MAX_BATCH: usize = 100;
+
+/// A future that borrows the writing connection.
+pub(crate) type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'c>>;
+
+/// Tells a carried-out request whether it was committed; it then answers its caller.
+type Conclude = Box<dyn FnOnce(Fate) + Send>;
+type Run = Box<dyn for<'c> FnOnce(&'c mut Conn) -> Running<'c> + Send>;
+type Running<'c> = Pin<Box<dyn Future<Output = Ran> + Send + 'c>>;
+
+/// What became of a request's statements.
+enum Ran {
+    Keep(Conclude),
+    Undo(Conclude),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Committed,
+    /// Not committed, or not known to be.
+    Failed,
+}
+
+/// How much was written since the store was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WriteCounts {
+    /// Requests carried out, refused ones too.
+    pub requests: u64,
+    /// Transactions committed for them.
+    pub commits: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    requests: AtomicU64,
+    commits: AtomicU64,
+}
+
+/// The way to the writer.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    queue: mpsc::Sender<Run>,
+    counters: Arc<Counters>,
+}
+
+/// The connection that writes.
+pub(crate) enum Link {
+    /// One of its own, made anew after a failure.
+    File {
+        options: Box<SqliteConnectOptions>,
+        conn: Option<Conn>,
+    },
+    /// The only one there is, taken for each batch.
+    Memory(Pool),
+}
+
+enum Held<'a> {
+    Own(&'a mut Conn),
+    Lent(PoolConnection<Engine>),
+}
+
+impl Held<'_> {
+    fn conn(&mut self) -> &mut Conn {
+        match self {
+            Self::Own(conn) => conn,
+            Self::Lent(conn) => conn,
+        }
+    }
+}
+
+impl Writer {
+    /// Starts the task. It ends once the [`Writer`] is dropped and what was waiting is written.
+    pub(crate) fn start(link: Link) -> (Self, JoinHandle<()>) {
+        let (queue, requests) = mpsc::channel(QUEUE);
+        let counters = Arc::new(Counters::default());
+        let task = Task {
+            requests,
+            link,
+            counters: Arc::clone(&counters),
+        };
+        (Self { queue, counters }, tokio::spawn(task.run()))
+    }
+
+    /// Carries out a request and returns once it is durable. `settle` hears of the result on the
+    /// writer's task, in the order of commits, before the caller does: a value if it is committed,
+    /// [`None`] if its fate is unknown. A caller that goes away does not stop its request.
+    ///
+    /// # Errors
+    /// What `work` refuses, or [`StoreError::Unavailable`].
+    pub(crate) async fn write<T, W, S>(
+        &self,
+        doing: &'static str,
+        work: W,
+        settle: S,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c mut Conn) -> Work<'c, T> + Send + 'static,
+        S: FnOnce(Option<&T>) + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let unavailable = move |cause| StoreError::Unavailable { doing, cause };
+        let run: Run = Box::new(move |conn| {
+            Box::pin(async move {
+                match caught(work(conn)).await {
+                    Some(Ok(value)) => Ran::Keep(Box::new(move |fate| {
+                        let result = match fate {
+                            Fate::Committed => {
+                                settle(Some(&value));
+                                Ok(value)
+                            }
+                            Fate::Failed => {
+                                settle(None);
+                                Err(unavailable(Unavailability::BatchFailed))
+                            }
+                        };
+                        // The caller may have gone away.
+                        let _ = answer.send(result);
+                    })),
+                    Some(Err(error)) => Ran::Undo(Box::new(move |_| {
+                        let _ = answer.send(Err(error));
+                    })),
+                    None => Ran::Undo(Box::new(move |_| {
+                        let _ = answer.send(Err(unavailable(Unavailability::Panicked)));
+                    })),
+                }
+            })
+        });
+        self.queue.try_send(run).map_err(|error| {
+            unavailable(match error {
+                mpsc::error::TrySendError::Full(_) => Unavailability::QueueFull,
+                mpsc::error::TrySendError::Closed(_) => Unavailability::Closed,
+            })
+        })?;
+        // A request that is dropped unanswered was never begun.
+        answered
+            .await
+            .unwrap_or_else(|_| Err(unavailable(Unavailability::BatchFailed)))
+    }
+
+    pub(crate) fn counts(&self) -> WriteCounts {
+        WriteCounts {
+            requests: self.counters.requests.load(Ordering::Relaxed),
+            commits: self.counters.commits.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// Polls a request; nothing if it panics, which ends this request alone.
+async fn caught<T>(mut work: Work<'_, T>) -> Option<Result<T, StoreError>> {
+    std::future::poll_fn(move |context| {
+        match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(result)) => Poll::Ready(Some(result)),
+            Err(_) => {
+                tracing::error!("a write panicked and was undone");
+                Poll::Ready(None)
+            }
+        }
+    })
+    .await
+}
+
+struct Task {
+    requests: mpsc::Receiver<Run>,
+    link: Link,
+    counters: Arc<Counters>,
+}
+
+impl Task {
+    async fn run(mut self) {
+        let mut batch = Vec::with_capacity(MAX_BATCH);
+        while self.requests.recv_many(&mut batch, MAX_BATCH).await > 0 {
+            self.counters
+                .requests
+                .fetch_add(batch.len() as u64, Ordering::Relaxed);
+            match self.carry_out(&mut batch).await {
+                Ok(()) => {
+                    self.counters.commits.fetch_add(1, Ordering::Relaxed);
+                }
+                Err(error) => {
+                    tracing::error!(%error, "a batch of writes failed");
+                    self.link.give_up();
+                    // Those that wait would only wait as long again for the same fault.
+                    batch.clear();
+                    while self.requests.try_recv().is_ok() {}
+                }
+            }
+        }
+        self.link.close().await;
+    }
+
+    /// Carries out a batch in one transaction. On error nothing of it is kept, and everybody whose
+    /// request was begun has been told; dropping the others tells them.
+    async fn carry_out(&mut self, batch: &mut Vec<Run>) -> Result<(), sqlx::Error> {
+        let mut held = self.link.hold().await?;
+        let conn = held.conn();
+        execute(conn, "BEGIN IMMEDIATE").await?;
+        let mut concluded = Vec::with_capacity(batch.len());
+        let result = match statements(conn, batch, &mut concluded).await {
+            Ok(()) => execute(conn, "COMMIT").await,
+            Err(error) => Err(error),
+        };
+        let fate = if result.is_ok() {
+            Fate::Committed
+        } else {
+            Fate::Failed
+        };
+        if result.is_err() {
+            // The failure may have ended the transaction already.
+            let _ = execute(conn, "ROLLBACK").await;
+        }
+        for conclude in concluded {
+            conclude(fate);
+        }
+        result
+    }
+}
+
+async fn statements(
+    conn: &mut Conn,
+    batch: &mut Vec<Run>,
+    concluded: &mut Vec<Conclude>,
+) -> Result<(), sqlx::Error> {
+    for (i, run) in batch.drain(..).enumerate() {
+        execute(
+            conn,
+            if i == 0 {
+                "SAVEPOINT request"
+            } else {
+                "RELEASE request; SAVEPOINT request"
+            },
+        )
+        .await?;
+        match run(conn).await {
+            Ran::Keep(conclude) => concluded.push(conclude),
+            Ran::Undo(conclude) => {
+                concluded.push(conclude);
+                // Some faults (disk full) end the whole transaction; then there is no savepoint to
+                // return to, this fails, and with it the batch.
+                execute(conn, "ROLLBACK TO request").await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn execute(conn: &mut Conn, sql: &'static str) -> Result<(), sqlx::Error> {
+    sqlx::query(sql).execute(conn).await.map(drop)
+}
+
+impl Link {
+    async fn hold(&mut self) -> Result<Held<'_>, sqlx::Error> {
+        match self {
+            Self::File { options, conn } => {
+                if conn.is_none() {
+                    *conn = Some(options.connect().await?);
+                }
+                Ok(Held::Own(
+                    conn.as_mut()
+                        .expect("a connection was made if there was none"),
+                ))
+            }
+            Self::Memory(pool) => pool.acquire().await.map(Held::Lent),
+        }
+    }
+
+    /// Drops a connection that has failed; the next batch gets a new one.
+    fn give_up(&mut self) {
+        match self {
+            Self::File { conn, .. } => *conn = None,
+            // The connection is the database.
+            Self::Memory(_) => {}
+        }
+    }
+
+    async fn close(self) {
+        match self {
+            Self::File {
+                conn: Some(conn), ..
+            } => {
+                if let Err(error) = conn.close().await {
+                    tracing::warn!(%error, "the database did not close cleanly");
+                }
+            }
+            Self::File { conn: None, .. } | Self::Memory(_) => {}
+        }
+    }
+}

@@ -18,9 +18,9 @@ export default defineConfig({
     proxy: { '/portal': { target: 'http://127.0.0.1:8080', changeOrigin: true } },
   },
   test: {
-    environment: 'jsdom',
     include: ['src/**/*.test.{ts,tsx}'],
     setupFiles: ['src/testing/setup.ts'],
     restoreMocks: true,
+    testTimeout: 30_000,
   },
 });

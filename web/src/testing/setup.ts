@@ -1,34 +1,34 @@
-/** What jsdom lacks and the component library asks for. */
+/** What jsdom lacks and the component library asks for. Tests that need a page name jsdom in their first line. */
 
-import { cleanup } from '@testing-library/react';
 import { afterEach } from 'vitest';
 
-window.matchMedia = (query: string) =>
-  ({
-    matches: false,
-    media: query,
-    onchange: null,
-    addEventListener: () => undefined,
-    removeEventListener: () => undefined,
-    dispatchEvent: () => false,
-  }) as unknown as MediaQueryList;
+if (typeof window !== 'undefined') {
+  const { cleanup, configure } = await import('@testing-library/react');
+  // A busy machine is no failure.
+  configure({ asyncUtilTimeout: 15_000 });
 
-globalThis.ResizeObserver = class {
-  observe(): void {
-    // Nothing is ever resized here.
-  }
-  unobserve(): void {
-    // Nothing is ever resized here.
-  }
-  disconnect(): void {
-    // Nothing is ever resized here.
-  }
-};
+  window.matchMedia = (query: string) =>
+    ({
+      matches: false,
+      media: query,
+      onchange: null,
+      addEventListener: () => undefined,
+      removeEventListener: () => undefined,
+      dispatchEvent: () => false,
+    }) as unknown as MediaQueryList;
 
-HTMLMediaElement.prototype.play = () => Promise.resolve();
+  const nothing = () => undefined;
+  globalThis.ResizeObserver = class {
+    observe = nothing;
+    unobserve = nothing;
+    disconnect = nothing;
+  };
 
-afterEach(() => {
-  cleanup();
-  sessionStorage.clear();
-  window.history.replaceState(null, '', '/');
-});
+  HTMLMediaElement.prototype.play = () => Promise.resolve();
+
+  afterEach(() => {
+    cleanup();
+    sessionStorage.clear();
+    window.history.replaceState(null, '', '/');
+  });
+}

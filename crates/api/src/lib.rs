@@ -1,1 +1,125 @@
-//! Placeholder.
+//! The HTTP surface of ringtrip: the REST API under `/v2`, compatible with the Telnyx v2 API, and the
+//! upload of call reports.
+//!
+//! It is a router and nothing more: it opens no socket, reads no clock and draws no randomness but
+//! what [`ApiConfig`] brings, and it never talks to the call engines. What it knows about live calls
+//! and sessions, it asks of the bus.
+//!
+//! ```ignore
+//! let api = Api::new(store, bus, ApiConfig { clock, generator });
+//! let app = Router::new().route("/livez", get(livez)).fallback_service(ringtrip_api::router(api));
+//! ```
+//!
+//! Mount [`router`] as the fallback of the node's router, not by `merge`: it answers **every** path, unknown
+//! ones with an error in the envelope, and it takes paths with repeated or trailing slashes.
+
+mod auth;
+mod call_report;
+mod error;
+mod fields;
+mod front;
+pub mod fuzz;
+mod json;
+mod page;
+mod query;
+mod respond;
+mod router;
+mod v2;
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::http::HeaderValue;
+pub use error::{ApiError, AuthFailure, Place};
+use ringtrip_cluster::Bus;
+use ringtrip_model::{Generator, Timestamp};
+use ringtrip_store::Store;
+pub use router::{Access, ROUTES, Route, router};
+
+/// Tells what time it is.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// What an [`Api`] needs besides its store and its bus.
+pub struct ApiConfig {
+    /// The calendar time.
+    pub clock: Clock,
+    /// Where ids, names and passwords come from.
+    pub generator: Generator,
+}
+
+impl fmt::Debug for ApiConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiConfig").finish_non_exhaustive()
+    }
+}
+
+/// What every handler works with. Cheap to clone.
+#[derive(Clone)]
+pub struct Api(Arc<State>);
+
+struct State {
+    store: Store,
+    bus: Bus,
+    clock: Clock,
+    generator: Mutex<Generator>,
+    panics: AtomicU64,
+}
+
+impl Api {
+    /// Puts an API before a store and a bus.
+    pub fn new(store: Store, bus: Bus, config: ApiConfig) -> Self {
+        Self(Arc::new(State {
+            store,
+            bus,
+            clock: config.clock,
+            generator: Mutex::new(config.generator),
+            panics: AtomicU64::new(0),
+        }))
+    }
+
+    /// Returns how many handlers have panicked since the start. Each was answered with 500.
+    pub fn panics(&self) -> u64 {
+        self.0.panics.load(Ordering::Relaxed)
+    }
+
+    fn count_panic(&self) {
+        self.0.panics.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    fn bus(&self) -> &Bus {
+        &self.0.bus
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.0.clock)()
+    }
+
+    /// Lends the generator. It is never left half-drawn, so a panic elsewhere does not spoil it.
+    fn with_generator<T>(&self, draw: impl FnOnce(&mut Generator) -> T) -> T {
+        draw(
+            &mut self
+                .0
+                .generator
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
+    }
+
+    fn request_id(&self) -> HeaderValue {
+        let mut buffer = [0; 36];
+        let id = self.with_generator(Generator::uuid);
+        HeaderValue::from_str(id.as_hyphenated().encode_lower(&mut buffer))
+            .expect("a UUID is made of hexadecimal digits and hyphens")
+    }
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Api").finish_non_exhaustive()
+    }
+}

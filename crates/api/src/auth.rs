@@ -1,0 +1,46 @@
+//! Who is asking: the bearer key of a request.
+
+use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use ringtrip_model::{AccountId, PlainApiKey};
+
+use crate::Api;
+use crate::error::{ApiError, AuthFailure};
+
+/// The tenant whose key came with the request. A handler that takes one cannot run without a key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Caller {
+    pub(crate) account: AccountId,
+}
+
+impl FromRequestParts<Api> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
+        let key = read_key(&parts.headers)?;
+        match api.store().identify_api_key(&key).await? {
+            Some(account) => Ok(Self { account }),
+            None => Err(AuthFailure::Unknown {
+                lookup: key.lookup().to_owned(),
+            }
+            .into()),
+        }
+    }
+}
+
+/// Reads the key from `Authorization: Bearer <key>`; the scheme in any case (RFC 9110 §11.1).
+fn read_key(headers: &HeaderMap) -> Result<PlainApiKey, AuthFailure> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = values.next().ok_or(AuthFailure::Missing)?;
+    if values.next().is_some() {
+        return Err(AuthFailure::Malformed);
+    }
+    let text = value.to_str().map_err(|_| AuthFailure::Malformed)?;
+    let (scheme, key) = text.trim().split_once(' ').ok_or(AuthFailure::Malformed)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(AuthFailure::Malformed);
+    }
+    PlainApiKey::parse(key.trim()).map_err(|_| AuthFailure::Malformed)
+}

@@ -1,0 +1,75 @@
+//! `/call_report`: what a browser measured during a call, uploaded by the SDK without a key.
+//!
+//! The id in `x-call-report-id` is the authority: a session is given one at login, and it ends ten
+//! minutes after the session. A body is only read for an id that is known.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use serde::Serialize;
+use serde::de::IgnoredAny;
+
+use crate::Api;
+use crate::error::ApiError;
+use crate::json;
+use crate::respond::Data;
+
+/// The largest report; the SDK sends at most half of it.
+const MAX_REPORT_BYTES: usize = 4 << 20;
+
+/// The longest id or session name in a header.
+const MAX_HEADER_BYTES: usize = 128;
+
+/// Says that a report was kept.
+#[derive(Debug, Serialize)]
+pub(crate) struct Kept {
+    record_type: &'static str,
+    call_id: String,
+}
+
+pub(crate) async fn create(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Data<Kept>, ApiError> {
+    let report_id = header(&headers, "x-call-report-id")?.ok_or(ApiError::InvalidHeader {
+        detail: "The header x-call-report-id is required.",
+    })?;
+    let account = api
+        .bus()
+        .report_owner(report_id)
+        .ok_or(ApiError::NotFound)?;
+    let call_id = header(&headers, "x-call-id")?.ok_or(ApiError::InvalidHeader {
+        detail: "The header x-call-id is required.",
+    })?;
+    let voice_sdk_id = header(&headers, "x-voice-sdk-id")?.unwrap_or_default();
+
+    let bytes = json::read(body, MAX_REPORT_BYTES).await?;
+    let text = json::check_text(&bytes)?;
+    serde_json::from_str::<IgnoredAny>(text).map_err(|error| ApiError::InvalidJson {
+        detail: error.to_string(),
+    })?;
+    api.store()
+        .insert_call_report(account, report_id, call_id, voice_sdk_id, text, api.now())
+        .await?;
+    Ok(Data {
+        data: Kept {
+            record_type: "call_report",
+            call_id: call_id.to_owned(),
+        },
+    })
+}
+
+/// Reads a header that names something: visible ASCII, not blank, at most 128 bytes.
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, ApiError> {
+    let Some(value) = headers.get(name) else {
+        return Ok(None);
+    };
+    let text = value.to_str().map(str::trim).unwrap_or_default();
+    if text.is_empty() || text.len() > MAX_HEADER_BYTES {
+        return Err(ApiError::InvalidHeader {
+            detail: "The x-… headers of a call report must hold 1 to 128 visible ASCII characters.",
+        });
+    }
+    Ok(Some(text))
+}

@@ -1,0 +1,326 @@
+//! Every error that leaves the API, and the envelope it leaves in.
+
+use std::borrow::Cow;
+
+use axum::body::Body;
+use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use ringtrip_model::{FieldError, FieldErrorKind, FieldErrors, TokenError};
+use ringtrip_store::StoreError;
+use serde::Serialize;
+use tracing::error;
+
+/// Why a request is not answered with what it asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// No usable key came with the request.
+    #[error("the request is not authenticated: {0}")]
+    Unauthenticated(#[from] AuthFailure),
+    /// The thing does not exist, or belongs to someone else.
+    #[error("there is no such resource")]
+    NotFound,
+    /// No route has this path.
+    #[error("there is no such route")]
+    UnknownRoute {
+        /// Where the caller may have meant to go.
+        hint: Option<String>,
+    },
+    /// The route exists, but not with this method.
+    #[error("the route does not take this method")]
+    MethodNotAllowed,
+    /// The body is not JSON.
+    #[error("the body is not JSON: {detail}")]
+    InvalidJson {
+        /// What is wrong with it, and where.
+        detail: String,
+    },
+    /// A body or a query is not UTF-8.
+    #[error("the request is not UTF-8")]
+    NotUtf8,
+    /// The body is declared to be, and is, something other than JSON.
+    #[error("the body is not JSON and does not claim to be")]
+    UnsupportedMediaType,
+    /// The body is larger than the route takes.
+    #[error("the body is larger than {limit} bytes")]
+    TooLarge {
+        /// The most the route takes, in bytes.
+        limit: usize,
+    },
+    /// The body did not arrive in time.
+    #[error("the body did not arrive in time")]
+    BodyTimeout,
+    /// The connection broke, or its framing, while the body was read.
+    #[error("the body could not be read")]
+    BodyBroken,
+    /// A query parameter has an impossible value.
+    #[error("a query parameter is not valid: {detail}")]
+    InvalidQuery {
+        /// Which.
+        place: Place,
+        /// What it must be.
+        detail: String,
+    },
+    /// A query holds U+0000, which no stored text can.
+    #[error("the query holds U+0000")]
+    NulInQuery,
+    /// A header is missing or has an impossible value.
+    #[error("a header is not valid: {detail}")]
+    InvalidHeader {
+        /// What it must be.
+        detail: &'static str,
+    },
+    /// Fields of the body are missing or impossible.
+    #[error("{} field(s) are not valid", .0.len())]
+    Fields(Vec<FieldError>),
+    /// The store could not do it.
+    #[error("the store failed")]
+    Store(#[source] StoreError),
+    /// A token could not be signed.
+    #[error("a token could not be signed")]
+    Sign(#[source] TokenError),
+    /// A handler panicked.
+    #[error("a handler panicked")]
+    Panicked,
+}
+
+/// What is wrong with a request's key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AuthFailure {
+    /// There is no `Authorization` header.
+    #[error("no credentials")]
+    Missing,
+    /// The header holds something that is no key of ours.
+    #[error("unreadable credentials")]
+    Malformed,
+    /// The key is unknown, revoked, or its secret part is wrong.
+    #[error("unknown key {lookup}")]
+    Unknown {
+        /// The public part of the key.
+        lookup: String,
+    },
+}
+
+/// Where in the request an error lies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Place {
+    /// A JSON pointer into the body, or one of the pointers that stand for paging parameters.
+    Pointer(Cow<'static, str>),
+    /// A query parameter.
+    Parameter(Cow<'static, str>),
+}
+
+impl From<FieldErrors> for ApiError {
+    fn from(FieldErrors(fields): FieldErrors) -> Self {
+        Self::Fields(fields)
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Refused(field) => Self::Fields(vec![field]),
+            StoreError::Invalid(FieldErrors(fields)) => Self::Fields(fields),
+            // The key's account is gone, and everything it owned with it.
+            StoreError::UnknownAccount => Self::NotFound,
+            StoreError::Unavailable { .. } | StoreError::Corrupt { .. } => Self::Store(error),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    errors: Vec<Item<'a>>,
+}
+
+#[derive(Serialize)]
+struct Item<'a> {
+    code: &'static str,
+    title: &'static str,
+    detail: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<Cow<'a, Place>>,
+}
+
+impl<'a> Item<'a> {
+    fn new(code: &'static str, title: &'static str, detail: impl Into<Cow<'a, str>>) -> Self {
+        Self {
+            code,
+            title,
+            detail: detail.into(),
+            source: None,
+        }
+    }
+
+    fn at(mut self, place: Place) -> Self {
+        self.source = Some(Cow::Owned(place));
+        self
+    }
+}
+
+impl ApiError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
+            Self::NotFound | Self::UnknownRoute { .. } => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::InvalidJson { .. }
+            | Self::NotUtf8
+            | Self::BodyBroken
+            | Self::InvalidQuery { .. }
+            | Self::InvalidHeader { .. } => StatusCode::BAD_REQUEST,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::Fields(_) | Self::NulInQuery => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Store(StoreError::Unavailable { .. }) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Store(_) | Self::Sign(_) | Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn items(&self) -> Vec<Item<'_>> {
+        let item = match self {
+            Self::Fields(fields) => return fields.iter().map(field_item).collect(),
+            Self::Unauthenticated(failure) => {
+                let detail: Cow<'_, str> = match failure {
+                    AuthFailure::Missing => "Could not find any usable credentials.".into(),
+                    AuthFailure::Malformed => {
+                        "Could not understand the provided credentials.".into()
+                    }
+                    AuthFailure::Unknown { lookup } => {
+                        format!("No key found matching the ID '{lookup}' with the provided secret.")
+                            .into()
+                    }
+                };
+                Item::new("10009", "Authentication failed", detail)
+            }
+            Self::NotFound => Item::new(
+                "10005",
+                "Resource not found",
+                "The requested resource could not be found.",
+            ),
+            Self::UnknownRoute { hint } => {
+                let detail: Cow<'_, str> = match hint {
+                    Some(hint) => format!("The requested URL could not be found. {hint}").into(),
+                    None => "The requested URL could not be found.".into(),
+                };
+                Item::new("10005", "Resource not found", detail)
+            }
+            Self::MethodNotAllowed => Item::new(
+                "10015",
+                "Method not allowed",
+                "This URL does not take that method; the Allow header names those it takes.",
+            ),
+            Self::InvalidJson { detail } => Item::new(
+                "10023",
+                "Invalid JSON",
+                format!("The supplied body is not valid JSON: {detail}."),
+            )
+            .at(Place::Pointer("/".into())),
+            Self::NotUtf8 => Item::new(
+                "10028",
+                "Character encoding error",
+                "The request must be encoded in UTF-8.",
+            ),
+            Self::UnsupportedMediaType => Item::new(
+                "10014",
+                "Unsupported Media Type",
+                "The body must be JSON, sent with the content type application/json and not compressed.",
+            ),
+            Self::TooLarge { limit } => Item::new(
+                "10015",
+                "Request body too large",
+                format!("The body must not be larger than {limit} bytes."),
+            ),
+            Self::BodyTimeout => Item::new(
+                "10008",
+                "Request timeout",
+                "The body of the request did not arrive in time.",
+            ),
+            Self::BodyBroken => Item::new(
+                "10015",
+                "Bad Request",
+                "The body of the request could not be read to its end.",
+            ),
+            Self::InvalidQuery { place, detail } => Item {
+                source: Some(Cow::Borrowed(place)),
+                ..Item::new("10015", "Bad Request", detail.as_str())
+            },
+            Self::NulInQuery => Item::new(
+                "10015",
+                "Bad Request",
+                "A query must not hold the character U+0000.",
+            ),
+            Self::InvalidHeader { detail } => Item::new("10015", "Bad Request", *detail),
+            Self::Store(StoreError::Unavailable { .. }) => Item::new(
+                "10007",
+                "Service unavailable",
+                "The database cannot be used at the moment. Try again shortly.",
+            ),
+            Self::Store(_) | Self::Sign(_) | Self::Panicked => {
+                Item::new("10007", "Unexpected error", "An unexpected error occurred.")
+            }
+        };
+        vec![item]
+    }
+}
+
+fn field_item(field: &FieldError) -> Item<'_> {
+    let (code, title) = match field.kind {
+        FieldErrorKind::Missing => ("10004", "Missing required parameter"),
+        FieldErrorKind::Invalid
+        | FieldErrorKind::NotListed
+        | FieldErrorKind::OutOfRange
+        | FieldErrorKind::LimitReached
+        | FieldErrorKind::Terminal => ("10015", "Bad Request"),
+        FieldErrorKind::InvalidUrl => ("10003", "Invalid URL"),
+        FieldErrorKind::InvalidNumber => ("10002", "Invalid phone number"),
+        FieldErrorKind::Duplicate => ("10012", "Duplicate resource"),
+        FieldErrorKind::NoSuchResource => ("10017", "Associated resource does not exist"),
+    };
+    Item::new(code, title, field.detail.as_ref()).at(Place::Pointer(field.pointer.clone()))
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        if let Self::Store(_) | Self::Sign(_) = &self {
+            let error: &(dyn std::error::Error + 'static) = &self;
+            error!(error, "a request cannot be answered");
+        }
+        let body = serde_json::to_vec(&Envelope {
+            errors: self.items(),
+        })
+        .expect("strings serialize into memory");
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        match self {
+            Self::Unauthenticated(_) => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            // What is left of the body is not worth waiting for.
+            Self::TooLarge { .. } | Self::BodyTimeout | Self::BodyBroken => {
+                headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Self::Store(StoreError::Unavailable { .. }) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            Self::NotFound
+            | Self::UnknownRoute { .. }
+            | Self::MethodNotAllowed
+            | Self::InvalidJson { .. }
+            | Self::NotUtf8
+            | Self::UnsupportedMediaType
+            | Self::InvalidQuery { .. }
+            | Self::NulInQuery
+            | Self::InvalidHeader { .. }
+            | Self::Fields(_)
+            | Self::Store(_)
+            | Self::Sign(_)
+            | Self::Panicked => {}
+        }
+        response
+    }
+}

@@ -1,0 +1,203 @@
+//! Pagination and sorting of lists.
+
+use ringtrip_store::Page;
+use serde::Serialize;
+
+use crate::error::{ApiError, Place};
+use crate::query::Query;
+
+/// The largest page.
+pub(crate) const MAX_SIZE: u32 = 250;
+
+/// Which part of a list is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PageRequest {
+    /// Counted from 1.
+    pub(crate) number: u32,
+    /// Rows on a page, 1 to 250.
+    pub(crate) size: u32,
+}
+
+impl PageRequest {
+    /// Reads `page[number]` and `page[size]`. Their aliases `page_number` and `page_size` win, since
+    /// one SDK asks for the next page with an alias beside the stale bracket form.
+    ///
+    /// # Errors
+    ///
+    /// 400 for what is no whole number in range.
+    pub(crate) fn read(query: &Query, default_size: u32) -> Result<Self, ApiError> {
+        let one = |alias, name, pointer: &'static str, default, max: u32| {
+            let Some(text) = query.get(alias).or_else(|| query.get(name)) else {
+                return Ok(default);
+            };
+            let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+            match text.parse() {
+                Ok(value) if plain && (1..=max).contains(&value) => Ok(value),
+                _ => Err(ApiError::InvalidQuery {
+                    place: Place::Pointer(pointer.into()),
+                    detail: format!("{name} must be a whole number from 1 to {max}."),
+                }),
+            }
+        };
+        Ok(Self {
+            number: one("page_number", "page[number]", "page/number", 1, u32::MAX)?,
+            size: one(
+                "page_size",
+                "page[size]",
+                "page/size",
+                default_size,
+                MAX_SIZE,
+            )?,
+        })
+    }
+
+    /// Describes the page that was found: `total_pages` is 0 when there is nothing at all.
+    pub(crate) fn meta(self, total_results: u64) -> Meta {
+        Meta {
+            page_number: self.number,
+            page_size: self.size,
+            total_pages: total_results.div_ceil(u64::from(self.size)),
+            total_results,
+        }
+    }
+}
+
+/// The `meta` of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct Meta {
+    page_number: u32,
+    page_size: u32,
+    total_pages: u64,
+    total_results: u64,
+}
+
+/// Reads `sort`: one of `fields`, and whether `-` stands before it, for the greatest first.
+///
+/// # Errors
+///
+/// 400 with the pointer `/sort` for any other value.
+pub(crate) fn read_sort<T: Copy>(
+    query: &Query,
+    fields: &[(&str, T)],
+) -> Result<Option<(T, bool)>, ApiError> {
+    let Some(text) = query.get("sort").or_else(|| query.get("sort[]")) else {
+        return Ok(None);
+    };
+    let (name, descending) = match text.strip_prefix('-') {
+        Some(name) => (name, true),
+        None => (text, false),
+    };
+    match fields.iter().find(|(field, _)| *field == name) {
+        Some((_, value)) => Ok(Some((*value, descending))),
+        None => {
+            let known: Vec<_> = fields.iter().map(|(field, _)| *field).collect();
+            Err(ApiError::InvalidQuery {
+                place: Place::Pointer("/sort".into()),
+                detail: format!(
+                    "sort must be one of {}, optionally with - before it.",
+                    known.join(", ")
+                ),
+            })
+        }
+    }
+}
+
+impl From<PageRequest> for Page {
+    fn from(page: PageRequest) -> Self {
+        Self {
+            number: page.number,
+            size: page.size,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(raw: &str) -> Result<(u32, u32), String> {
+        PageRequest::read(&Query::parse(raw).unwrap(), 50)
+            .map(|p| (p.number, p.size))
+            .map_err(|error| match error {
+                ApiError::InvalidQuery {
+                    place: Place::Pointer(pointer),
+                    ..
+                } => pointer.into_owned(),
+                other => panic!("{other:?}"),
+            })
+    }
+
+    #[test]
+    fn reads_both_spellings_and_lets_the_alias_win() {
+        for (raw, expected) in [
+            ("", (1, 50)),
+            ("page[number]=3&page[size]=250", (3, 250)),
+            ("page%5Bnumber%5D=3", (3, 50)),
+            ("page_number=2&page[number]=1", (2, 50)),
+            ("page[size]=10&page_size=20", (1, 20)),
+            ("page[number]=4294967295", (u32::MAX, 50)),
+        ] {
+            assert_eq!(read(raw), Ok(expected), "{raw}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_out_of_range() {
+        for bad in [
+            "0",
+            "-1",
+            "+1",
+            "1.5",
+            "",
+            "abc",
+            "4294967296",
+            "99999999999999999999",
+            "1%20",
+        ] {
+            assert_eq!(
+                read(&format!("page[number]={bad}")),
+                Err("page/number".to_owned()),
+                "{bad}"
+            );
+        }
+        for bad in ["0", "251", "1e3", "', DROP TABLE x"] {
+            assert_eq!(
+                read(&format!("page_size={bad}")),
+                Err("page/size".to_owned()),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn meta_is_honest() {
+        let page = PageRequest {
+            number: 1,
+            size: 20,
+        };
+        for (total, pages) in [(0, 0), (1, 1), (20, 1), (21, 2)] {
+            assert_eq!(page.meta(total).total_pages, pages);
+        }
+    }
+
+    #[test]
+    fn sorts_by_known_fields_only() {
+        let sort = |raw| {
+            read_sort(
+                &Query::parse(raw).unwrap(),
+                &[("created_at", 'c'), ("active", 'a')],
+            )
+        };
+        assert_eq!(sort("").unwrap(), None);
+        assert_eq!(sort("sort=active").unwrap(), Some(('a', false)));
+        assert_eq!(sort("sort=-created_at").unwrap(), Some(('c', true)));
+        assert!(matches!(
+            sort("sort=password"),
+            Err(ApiError::InvalidQuery { .. })
+        ));
+        assert!(matches!(
+            sort("sort=--active"),
+            Err(ApiError::InvalidQuery { .. })
+        ));
+    }
+}

@@ -1,0 +1,99 @@
+//! Every route of the API, in one table.
+
+use axum::Router;
+use axum::extract::Request;
+use axum::routing::{MethodRouter, delete, get, patch, post};
+
+use crate::error::ApiError;
+use crate::front::Front;
+use crate::v2::{credential_connections, telephony_credentials, whoami};
+use crate::{Api, call_report};
+
+/// Who may call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Holders of an API key, for what their account owns.
+    Key,
+    /// Whoever knows the id that a session of ours was given for its call reports.
+    CallReportId,
+}
+
+/// A line of the route table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route {
+    /// The method.
+    pub method: &'static str,
+    /// The path; a part in braces stands for one segment.
+    pub path: &'static str,
+    /// Who may call it.
+    pub access: Access,
+}
+
+macro_rules! routes {
+    ($($register:ident $path:literal $access:ident => $handler:path;)+) => {
+        /// Every route there is, in the order of the resources.
+        pub const ROUTES: &[Route] = &[
+            $(Route { method: method_name(stringify!($register)), path: $path, access: Access::$access },)+
+        ];
+
+        fn routes() -> Router<Api> {
+            let mut router = Router::new();
+            $(router = router.route($path, MethodRouter::from($register($handler)));)+
+            router
+        }
+    };
+}
+
+routes! {
+    get    "/v2/whoami"                                  Key => whoami::retrieve;
+
+    post   "/v2/telephony_credentials"                   Key => telephony_credentials::create;
+    get    "/v2/telephony_credentials"                   Key => telephony_credentials::list;
+    get    "/v2/telephony_credentials/{id}"              Key => telephony_credentials::retrieve;
+    patch  "/v2/telephony_credentials/{id}"              Key => telephony_credentials::update;
+    delete "/v2/telephony_credentials/{id}"              Key => telephony_credentials::delete;
+    post   "/v2/telephony_credentials/{id}/token"        Key => telephony_credentials::create_token;
+
+    post   "/v2/credential_connections"                  Key => credential_connections::create;
+    get    "/v2/credential_connections"                  Key => credential_connections::list;
+    get    "/v2/credential_connections/{id}"             Key => credential_connections::retrieve;
+    patch  "/v2/credential_connections/{id}"             Key => credential_connections::update;
+    delete "/v2/credential_connections/{id}"             Key => credential_connections::delete;
+    post   "/v2/credential_connections/{id}/actions/check_registration_status"
+                                                         Key => credential_connections::check_registration_status;
+
+    post   "/call_report"                                CallReportId => call_report::create;
+}
+
+/// Builds the router of the whole API. It answers every path and every method, so mount it as a
+/// fallback.
+pub fn router(api: Api) -> Router {
+    let routes = routes()
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .with_state(api.clone());
+    Router::new().fallback_service(Front::new(api, routes))
+}
+
+async fn unknown_route(request: Request) -> ApiError {
+    let path = request.uri().path();
+    let first = path.split('/').nth(1).unwrap_or_default();
+    let belongs_under_v2 = ROUTES.iter().any(|route| {
+        let mut segments = route.path.split('/').skip(1);
+        segments.next() == Some("v2") && segments.next() == Some(first)
+    });
+    let hint = belongs_under_v2.then(|| {
+        format!("Every path of this API begins with /v2: /v2/{first} exists, /{first} does not.")
+    });
+    ApiError::UnknownRoute { hint }
+}
+
+const fn method_name(register: &str) -> &'static str {
+    match register.as_bytes() {
+        b"get" => "GET",
+        b"post" => "POST",
+        b"patch" => "PATCH",
+        b"delete" => "DELETE",
+        _ => panic!("a method that the table does not know"),
+    }
+}

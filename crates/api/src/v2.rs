@@ -1,0 +1,46 @@
+//! The resources under `/v2`, one file each, named as the path segment is.
+
+pub(crate) mod credential_connections;
+pub(crate) mod telephony_credentials;
+pub(crate) mod whoami;
+
+use std::future::Future;
+use std::str::FromStr;
+
+use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::request::Parts;
+
+use crate::error::ApiError;
+
+/// The id in a path. What no id looks like is as unknown as an id that nothing has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PathId<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: FromStr> FromRequestParts<S> for PathId<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let params = RawPathParams::from_request_parts(parts, state)
+            .await
+            .map_err(|_| ApiError::NotFound)?;
+        let id = params.iter().find(|(name, _)| *name == "id");
+        id.and_then(|(_, text)| text.parse().ok())
+            .map(Self)
+            .ok_or(ApiError::NotFound)
+    }
+}
+
+/// Runs a change together with what must follow from it to the end, even if the client goes away in
+/// between: a revocation must not be lost with the connection that asked for it.
+pub(crate) async fn to_the_end<T: Send + 'static>(
+    change: impl Future<Output = Result<T, ApiError>> + Send + 'static,
+) -> Result<T, ApiError> {
+    match tokio::spawn(change).await {
+        Ok(result) => result,
+        Err(failure) => match failure.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Nothing aborts the task; the runtime drops it only when the node stops.
+            Err(_) => Err(ApiError::Panicked),
+        },
+    }
+}

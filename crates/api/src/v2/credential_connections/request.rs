@@ -1,0 +1,282 @@
+//! Reads what a request says about a connection onto what is there already.
+
+use ringtrip_model::{
+    ConnectionSettings, CredentialConnection, FieldError, FieldErrorKind, InboundSettings,
+    OutboundSettings, Secret,
+};
+use serde_json::{Map, Value};
+
+use crate::fields::{Fields, Sent};
+
+/// What a request can set.
+pub(super) struct Parts<'a> {
+    pub(super) connection_name: &'a mut String,
+    pub(super) user_name: &'a mut String,
+    pub(super) password: &'a mut Secret<String>,
+    pub(super) settings: &'a mut ConnectionSettings,
+}
+
+impl<'a> Parts<'a> {
+    /// Takes the parts of a connection that is there already.
+    pub(super) const fn of(connection: &'a mut CredentialConnection) -> Self {
+        Self {
+            connection_name: &mut connection.connection_name,
+            user_name: &mut connection.user_name,
+            password: &mut connection.password,
+            settings: &mut connection.settings,
+        }
+    }
+}
+
+/// Applies a body to a connection's parts: on a new connection these hold the defaults, on a stored one what it
+/// has, so that nested objects are merged and lists replaced.
+///
+/// `null` clears a field that may be unset, and gives any other its default again; a required text
+/// becomes empty, which its check reports as missing. Unknown fields are passed over.
+///
+/// A value of a wrong type is refused everywhere; Telnyx was seen to keep `[]` for codecs that are no list.
+pub(super) fn apply(body: &Map<String, Value>, parts: Parts<'_>, faults: &mut Vec<FieldError>) {
+    let mut fields = Fields::new(body, faults);
+    fields.set("connection_name", parts.connection_name, String::new());
+    fields.set("user_name", parts.user_name, String::new());
+    match fields.get("password") {
+        Sent::Absent | Sent::Refused => {}
+        Sent::Null => *parts.password = Secret::new(String::new()),
+        Sent::Value(text) => *parts.password = Secret::new(text),
+    }
+
+    let unset = ConnectionSettings::default();
+    let s = parts.settings;
+    fields.set("active", &mut s.active, unset.active);
+    fields.set(
+        "anchorsite_override",
+        &mut s.anchorsite_override,
+        unset.anchorsite_override,
+    );
+    fields.set_nullable(
+        "sip_uri_calling_preference",
+        &mut s.sip_uri_calling_preference,
+    );
+    fields.set(
+        "default_on_hold_comfort_noise_enabled",
+        &mut s.default_on_hold_comfort_noise_enabled,
+        unset.default_on_hold_comfort_noise_enabled,
+    );
+    fields.set("dtmf_type", &mut s.dtmf_type, unset.dtmf_type);
+    fields.set(
+        "encode_contact_header_enabled",
+        &mut s.encode_contact_header_enabled,
+        unset.encode_contact_header_enabled,
+    );
+    fields.set_nullable("encrypted_media", &mut s.encrypted_media);
+    fields.set(
+        "onnet_t38_passthrough_enabled",
+        &mut s.onnet_t38_passthrough_enabled,
+        unset.onnet_t38_passthrough_enabled,
+    );
+    set_id(
+        &mut fields,
+        "ios_push_credential_id",
+        FieldErrorKind::Invalid,
+        "a UUID",
+        &mut s.ios_push_credential_id,
+    );
+    set_id(
+        &mut fields,
+        "android_push_credential_id",
+        FieldErrorKind::Invalid,
+        "a UUID",
+        &mut s.android_push_credential_id,
+    );
+    fields.set_nullable("webhook_event_url", &mut s.webhook_event_url);
+    fields.set_nullable(
+        "webhook_event_failover_url",
+        &mut s.webhook_event_failover_url,
+    );
+    fields.set(
+        "webhook_api_version",
+        &mut s.webhook_api_version,
+        unset.webhook_api_version,
+    );
+    fields.set_nullable("webhook_timeout_secs", &mut s.webhook_timeout_secs);
+    fields.set(
+        "call_cost_in_webhooks",
+        &mut s.call_cost_in_webhooks,
+        unset.call_cost_in_webhooks,
+    );
+    fields.set("tags", &mut s.tags, unset.tags);
+    fields.set(
+        "noise_suppression",
+        &mut s.noise_suppression,
+        unset.noise_suppression,
+    );
+    fields.set(
+        "conversation_persistence",
+        &mut s.conversation_persistence,
+        unset.conversation_persistence,
+    );
+
+    let mut details = fields.nested("/noise_suppression_details");
+    let (s_details, u_details) = (
+        &mut s.noise_suppression_details,
+        unset.noise_suppression_details,
+    );
+    details.set("engine", &mut s_details.engine, u_details.engine);
+    details.set_nullable("attenuation_limit", &mut s_details.attenuation_limit);
+
+    let mut jitter = fields.nested("/jitter_buffer");
+    let (s_jitter, u_jitter) = (&mut s.jitter_buffer, unset.jitter_buffer);
+    jitter.set(
+        "enable_jitter_buffer",
+        &mut s_jitter.enable_jitter_buffer,
+        u_jitter.enable_jitter_buffer,
+    );
+    jitter.set(
+        "jitterbuffer_msec_min",
+        &mut s_jitter.jitterbuffer_msec_min,
+        u_jitter.jitterbuffer_msec_min,
+    );
+    jitter.set(
+        "jitterbuffer_msec_max",
+        &mut s_jitter.jitterbuffer_msec_max,
+        u_jitter.jitterbuffer_msec_max,
+    );
+
+    let mut rtcp = fields.nested("/rtcp_settings");
+    let (s_rtcp, u_rtcp) = (&mut s.rtcp_settings, unset.rtcp_settings);
+    rtcp.set("port", &mut s_rtcp.port, u_rtcp.port);
+    rtcp.set(
+        "capture_enabled",
+        &mut s_rtcp.capture_enabled,
+        u_rtcp.capture_enabled,
+    );
+    rtcp.set(
+        "report_frequency_secs",
+        &mut s_rtcp.report_frequency_secs,
+        u_rtcp.report_frequency_secs,
+    );
+
+    apply_inbound(
+        &mut fields.nested("/inbound"),
+        &mut s.inbound,
+        unset.inbound,
+    );
+    apply_outbound(
+        &mut fields.nested("/outbound"),
+        &mut s.outbound,
+        unset.outbound,
+    );
+}
+
+fn apply_inbound(fields: &mut Fields<'_>, s: &mut InboundSettings, unset: InboundSettings) {
+    fields.set(
+        "ani_number_format",
+        &mut s.ani_number_format,
+        unset.ani_number_format,
+    );
+    fields.set(
+        "dnis_number_format",
+        &mut s.dnis_number_format,
+        unset.dnis_number_format,
+    );
+    fields.set("codecs", &mut s.codecs, unset.codecs);
+    fields.set_nullable("default_routing_method", &mut s.default_routing_method);
+    fields.set_nullable("channel_limit", &mut s.channel_limit);
+    fields.set(
+        "generate_ringback_tone",
+        &mut s.generate_ringback_tone,
+        unset.generate_ringback_tone,
+    );
+    fields.set(
+        "isup_headers_enabled",
+        &mut s.isup_headers_enabled,
+        unset.isup_headers_enabled,
+    );
+    fields.set("prack_enabled", &mut s.prack_enabled, unset.prack_enabled);
+    fields.set(
+        "shaken_stir_enabled",
+        &mut s.shaken_stir_enabled,
+        unset.shaken_stir_enabled,
+    );
+    fields.set(
+        "simultaneous_ringing",
+        &mut s.simultaneous_ringing,
+        unset.simultaneous_ringing,
+    );
+    fields.set(
+        "sip_compact_headers_enabled",
+        &mut s.sip_compact_headers_enabled,
+        unset.sip_compact_headers_enabled,
+    );
+    fields.set(
+        "timeout_1xx_secs",
+        &mut s.timeout_1xx_secs,
+        unset.timeout_1xx_secs,
+    );
+    fields.set(
+        "timeout_2xx_secs",
+        &mut s.timeout_2xx_secs,
+        unset.timeout_2xx_secs,
+    );
+    fields.set(
+        "instant_ringback_enabled",
+        &mut s.instant_ringback_enabled,
+        unset.instant_ringback_enabled,
+    );
+}
+
+fn apply_outbound(fields: &mut Fields<'_>, s: &mut OutboundSettings, unset: OutboundSettings) {
+    set_id(
+        fields,
+        "outbound_voice_profile_id",
+        FieldErrorKind::NoSuchResource,
+        "the id of an outbound voice profile",
+        &mut s.outbound_voice_profile_id,
+    );
+    fields.set_nullable("channel_limit", &mut s.channel_limit);
+    fields.set("ani_override", &mut s.ani_override, unset.ani_override);
+    fields.set(
+        "ani_override_type",
+        &mut s.ani_override_type,
+        unset.ani_override_type,
+    );
+    fields.set_nullable("call_parking_enabled", &mut s.call_parking_enabled);
+    fields.set(
+        "generate_ringback_tone",
+        &mut s.generate_ringback_tone,
+        unset.generate_ringback_tone,
+    );
+    fields.set(
+        "instant_ringback_enabled",
+        &mut s.instant_ringback_enabled,
+        unset.instant_ringback_enabled,
+    );
+    fields.set("localization", &mut s.localization, unset.localization);
+    fields.set(
+        "t38_reinvite_source",
+        &mut s.t38_reinvite_source,
+        unset.t38_reinvite_source,
+    );
+}
+
+/// Sets an id; `null` and the empty text both unset it.
+fn set_id<T: std::str::FromStr>(
+    fields: &mut Fields<'_>,
+    key: &'static str,
+    fault: FieldErrorKind,
+    expected: &str,
+    target: &mut Option<T>,
+) {
+    let read = |text: &str| {
+        if text.is_empty() {
+            Some(None)
+        } else {
+            text.parse().ok().map(Some)
+        }
+    };
+    match fields.get_parsed(key, fault, expected, read) {
+        Sent::Absent | Sent::Refused => {}
+        Sent::Null => *target = None,
+        Sent::Value(id) => *target = id,
+    }
+}

@@ -1,0 +1,238 @@
+//! How a connection is shown.
+
+use ringtrip_model::{
+    CredentialConnection, CredentialConnectionId, InboundSettings, OutboundSettings,
+    OutboundVoiceProfileId, RegistrationStatus, Timestamp,
+};
+use serde::{Serialize, Serializer};
+use uuid::Uuid;
+
+use crate::respond::Text;
+
+/// A connection as it is shown, its password in clear.
+pub(crate) struct Connection {
+    pub(super) connection: CredentialConnection,
+    /// Whether a client is logged in with its own user name.
+    pub(super) registered: bool,
+}
+
+impl Serialize for Connection {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Shown::new(&self.connection, self.registered).serialize(serializer)
+    }
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    id: Text<CredentialConnectionId>,
+    record_type: &'static str,
+    active: bool,
+    user_name: &'a str,
+    password: &'a str,
+    created_at: Text<Timestamp>,
+    updated_at: Text<Timestamp>,
+    anchorsite_override: &'static str,
+    connection_name: &'a str,
+    sip_uri_calling_preference: Option<&'static str>,
+    default_on_hold_comfort_noise_enabled: bool,
+    dtmf_type: &'static str,
+    encode_contact_header_enabled: bool,
+    encrypted_media: Option<&'static str>,
+    onnet_t38_passthrough_enabled: bool,
+    ios_push_credential_id: Option<Uuid>,
+    android_push_credential_id: Option<Uuid>,
+    webhook_event_url: Option<&'a str>,
+    webhook_event_failover_url: Option<&'a str>,
+    webhook_api_version: &'static str,
+    webhook_timeout_secs: Option<u32>,
+    call_cost_in_webhooks: bool,
+    tags: &'a [String],
+    noise_suppression: &'static str,
+    noise_suppression_details: NoiseSuppressionDetails,
+    jitter_buffer: JitterBuffer,
+    rtcp_settings: RtcpSettings,
+    conversation_persistence: bool,
+    inbound: Inbound<'a>,
+    outbound: Outbound<'a>,
+    registration_status: &'static str,
+    registration_status_updated_at: Option<Text<Timestamp>>,
+    third_party_control_enabled: bool,
+}
+
+#[derive(Serialize)]
+struct NoiseSuppressionDetails {
+    engine: &'static str,
+    attenuation_limit: u32,
+}
+
+#[derive(Serialize)]
+struct JitterBuffer {
+    enable_jitter_buffer: bool,
+    jitterbuffer_msec_min: u32,
+    jitterbuffer_msec_max: u32,
+}
+
+#[derive(Serialize)]
+struct RtcpSettings {
+    port: &'static str,
+    capture_enabled: bool,
+    report_frequency_secs: u32,
+}
+
+#[derive(Serialize)]
+struct Inbound<'a> {
+    ani_number_format: &'static str,
+    dnis_number_format: &'static str,
+    codecs: &'a [String],
+    default_routing_method: Option<&'static str>,
+    channel_limit: Option<u32>,
+    generate_ringback_tone: bool,
+    isup_headers_enabled: bool,
+    prack_enabled: bool,
+    shaken_stir_enabled: bool,
+    simultaneous_ringing: &'static str,
+    sip_compact_headers_enabled: bool,
+    timeout_1xx_secs: u32,
+    timeout_2xx_secs: u32,
+    instant_ringback_enabled: bool,
+}
+
+#[derive(Serialize)]
+struct Outbound<'a> {
+    outbound_voice_profile_id: Option<Text<OutboundVoiceProfileId>>,
+    channel_limit: Option<u32>,
+    ani_override: &'a str,
+    ani_override_type: &'static str,
+    call_parking_enabled: Option<bool>,
+    generate_ringback_tone: bool,
+    instant_ringback_enabled: bool,
+    localization: &'a str,
+    t38_reinvite_source: &'static str,
+}
+
+fn registration_status(registered: bool) -> &'static str {
+    if registered {
+        RegistrationStatus::Registered
+    } else {
+        RegistrationStatus::NotRegistered
+    }
+    .name()
+}
+
+impl<'a> Shown<'a> {
+    fn new(connection: &'a CredentialConnection, registered: bool) -> Self {
+        let s = &connection.settings;
+        Self {
+            id: Text(connection.id),
+            record_type: "credential_connection",
+            active: s.active,
+            user_name: &connection.user_name,
+            password: connection.password.expose(),
+            created_at: Text(connection.created_at),
+            updated_at: Text(connection.updated_at),
+            anchorsite_override: s.anchorsite_override.name(),
+            connection_name: &connection.connection_name,
+            sip_uri_calling_preference: s.sip_uri_calling_preference.map(|p| p.name()),
+            default_on_hold_comfort_noise_enabled: s.default_on_hold_comfort_noise_enabled,
+            dtmf_type: s.dtmf_type.name(),
+            encode_contact_header_enabled: s.encode_contact_header_enabled,
+            encrypted_media: s.encrypted_media.map(|m| m.name()),
+            onnet_t38_passthrough_enabled: s.onnet_t38_passthrough_enabled,
+            ios_push_credential_id: s.ios_push_credential_id,
+            android_push_credential_id: s.android_push_credential_id,
+            webhook_event_url: s.webhook_event_url.as_deref(),
+            webhook_event_failover_url: s.webhook_event_failover_url.as_deref(),
+            webhook_api_version: s.webhook_api_version.name(),
+            webhook_timeout_secs: s.webhook_timeout_secs,
+            call_cost_in_webhooks: s.call_cost_in_webhooks,
+            tags: &s.tags,
+            noise_suppression: s.noise_suppression.name(),
+            noise_suppression_details: NoiseSuppressionDetails {
+                engine: s.noise_suppression_details.engine.name(),
+                attenuation_limit: s.noise_suppression_details.effective_attenuation_limit(),
+            },
+            jitter_buffer: JitterBuffer {
+                enable_jitter_buffer: s.jitter_buffer.enable_jitter_buffer,
+                jitterbuffer_msec_min: s.jitter_buffer.jitterbuffer_msec_min,
+                jitterbuffer_msec_max: s.jitter_buffer.jitterbuffer_msec_max,
+            },
+            rtcp_settings: RtcpSettings {
+                port: s.rtcp_settings.port.name(),
+                capture_enabled: s.rtcp_settings.capture_enabled,
+                report_frequency_secs: s.rtcp_settings.report_frequency_secs,
+            },
+            conversation_persistence: s.conversation_persistence,
+            inbound: Inbound::new(&s.inbound),
+            outbound: Outbound::new(&s.outbound),
+            registration_status: registration_status(registered),
+            registration_status_updated_at: None,
+            third_party_control_enabled: false,
+        }
+    }
+}
+
+impl<'a> Inbound<'a> {
+    fn new(s: &'a InboundSettings) -> Self {
+        Self {
+            ani_number_format: s.ani_number_format.name(),
+            dnis_number_format: s.dnis_number_format.name(),
+            codecs: &s.codecs,
+            default_routing_method: s.default_routing_method.map(|m| m.name()),
+            channel_limit: s.channel_limit,
+            generate_ringback_tone: s.generate_ringback_tone,
+            isup_headers_enabled: s.isup_headers_enabled,
+            prack_enabled: s.prack_enabled,
+            shaken_stir_enabled: s.shaken_stir_enabled,
+            simultaneous_ringing: s.simultaneous_ringing.name(),
+            sip_compact_headers_enabled: s.sip_compact_headers_enabled,
+            timeout_1xx_secs: s.timeout_1xx_secs,
+            timeout_2xx_secs: s.timeout_2xx_secs,
+            instant_ringback_enabled: s.instant_ringback_enabled,
+        }
+    }
+}
+
+impl<'a> Outbound<'a> {
+    fn new(s: &'a OutboundSettings) -> Self {
+        Self {
+            outbound_voice_profile_id: s.outbound_voice_profile_id.map(Text),
+            channel_limit: s.channel_limit,
+            ani_override: &s.ani_override,
+            ani_override_type: s.ani_override_type.name(),
+            call_parking_enabled: s.call_parking_enabled,
+            generate_ringback_tone: s.generate_ringback_tone,
+            instant_ringback_enabled: s.instant_ringback_enabled,
+            localization: &s.localization,
+            t38_reinvite_source: s.t38_reinvite_source.name(),
+        }
+    }
+}
+
+/// What is known of the registration of a connection's own user name. Where a client logs in over a
+/// WebSocket there is no SIP transport to tell of.
+#[derive(Debug, Serialize)]
+pub(crate) struct Registration {
+    record_type: &'static str,
+    status: &'static str,
+    sip_username: String,
+    ip_address: Option<String>,
+    port: Option<u16>,
+    transport: Option<String>,
+    user_agent: Option<String>,
+    last_registration: Option<Text<Timestamp>>,
+}
+
+impl Registration {
+    pub(super) fn new(connection: CredentialConnection, registered: bool) -> Self {
+        Self {
+            record_type: "registration_status",
+            status: registration_status(registered),
+            sip_username: connection.user_name,
+            ip_address: None,
+            port: None,
+            transport: None,
+            user_agent: None,
+            last_registration: None,
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The REST API as its clients see it: one file for each resource, and one for each rule that holds for all.
+
+#![recursion_limit = "256"]
+
+mod bad_input;
+mod call_report;
+mod credential_connections;
+mod cross_origin;
+mod envelope;
+mod fuzz;
+mod route_table;
+mod sdk_habits;
+mod support;
+mod telephony_credentials;
+mod whoami;

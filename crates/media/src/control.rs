@@ -314,7 +314,7 @@ impl Control {
                 );
                 let remote = Box::new(plan);
                 self.command(shard, ShardCommand::SetRemote { anchor: id, remote });
-                self.reissue(leg);
+                self.settle(leg);
                 self.event(MediaEvent::AnswerReady { leg, answer });
             }
             Err(error) => {
@@ -405,7 +405,7 @@ impl Control {
             },
         );
         if replaces.is_none() {
-            self.reissue(leg);
+            self.settle(leg);
         }
         self.event(MediaEvent::OfferReady { leg, offer: text });
     }
@@ -571,7 +571,7 @@ impl Control {
         }
         if taken_over {
             // What was said to the former main meanwhile may have come too late.
-            self.reissue(leg);
+            self.repeat(leg);
         }
         if told {
             self.set_deadline(leg, None);
@@ -626,7 +626,7 @@ impl Control {
                 let answered = !next.is_offering();
                 let former = std::mem::replace(main, next);
                 self.leave(leg, former.leaving());
-                self.reissue(leg);
+                self.repeat(leg);
                 if !answered {
                     self.set_deadline(leg, Some(now + REPLACEMENT_TIMEOUT));
                 }
@@ -651,7 +651,7 @@ impl Control {
                 match successor.take() {
                     Some(next) => {
                         *main = next;
-                        self.reissue(leg);
+                        self.repeat(leg);
                     }
                     None => {
                         entry.state = State::Orphaned;
@@ -697,10 +697,18 @@ impl Control {
         self.command(shard, ShardCommand::Close { anchor });
     }
 
-    /// Tells a leg's main anchor once more whether it holds and whom it is joined to.
-    fn reissue(&mut self, leg: LegId) {
+    /// Tells a leg's first anchor what was said before it existed.
+    fn settle(&mut self, leg: LegId) {
         if self.legs.get(&leg).is_some_and(|entry| entry.held) {
             self.hold(leg, true);
+        }
+        self.join(leg);
+    }
+
+    /// Tells an anchor that took over what its predecessor may have been told too late.
+    fn repeat(&mut self, leg: LegId) {
+        if let Some(held) = self.legs.get(&leg).map(|entry| entry.held) {
+            self.hold(leg, held);
         }
         self.join(leg);
     }

@@ -122,7 +122,8 @@ impl MadeOffer {
         let bundled = |mid: &str| description.bundle.iter().any(|member| member == mid);
         let video = sections
             .get(1)
-            .filter(|s| !s.is_refused() && s.is_rtp() && bundled(AUDIO_MID) && bundled(VIDEO_MID))
+            .filter(|s| !s.is_refused() && s.is_rtp() && s.direction != Direction::Inactive)
+            .filter(|_| bundled(AUDIO_MID) && bundled(VIDEO_MID))
             .and_then(|s| {
                 s.payloads
                     .iter()

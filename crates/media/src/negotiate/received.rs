@@ -8,7 +8,7 @@ use super::{
     setup_of, telephone_events, vp8_payload,
 };
 use crate::plan::{AudioPlan, DtlsRole, RemotePlan, VideoPlan};
-use crate::sdp::{Direction, Section, SectionKind, SessionDescription};
+use crate::sdp::{Direction, Feedback, Payload, Section, SectionKind, SessionDescription, Setup};
 
 /// A party's offer that can be answered.
 #[derive(Debug, Clone)]
@@ -78,7 +78,7 @@ impl ReceivedOffer {
         }
         OfferedMedia {
             audio,
-            video: self.video.is_some(),
+            video: self.wanted_video().is_some(),
         }
     }
 
@@ -105,7 +105,7 @@ impl ReceivedOffer {
             level_extension: audio_level(section),
             local_ssrc: local.audio_ssrc,
         };
-        let video_index = media.video.and(self.video);
+        let video_index = media.video.and(self.wanted_video());
         let video = video_index.and_then(|index| {
             let payload = self.description.sections[index]
                 .payloads
@@ -159,12 +159,12 @@ impl ReceivedOffer {
             return Err(NegotiateError::OtherFingerprint);
         }
         // `actpass` lets us keep whatever role we have.
-        let kept = transport.setup == Some(crate::sdp::Setup::ActPass)
+        let kept = transport.setup == Some(Setup::ActPass)
             || role_towards_offer(transport.setup) == Some(plan.role);
         if !kept {
             return Err(NegotiateError::Role);
         }
-        let same = |payload: &&crate::sdp::Payload| {
+        let same = |payload: &&Payload| {
             payload.number == plan.audio.payload_type
                 && audio_codec(payload) == Some(plan.audio.codec)
         };
@@ -191,6 +191,13 @@ impl ReceivedOffer {
         )
     }
 
+    /// Returns the video section, unless the party wants no video now.
+    fn wanted_video(&self) -> Option<usize> {
+        self.video
+            .filter(|&i| self.description.sections[i].direction != Direction::Inactive)
+    }
+
+    /// Returns the section of the video that was agreed; one that rests for now keeps its place.
     fn renewed_video(&self, plan: &RemotePlan) -> Option<usize> {
         let number = plan.video.as_ref()?.payload_type;
         self.video.filter(|&index| {
@@ -270,13 +277,24 @@ impl ReceivedOffer {
     }
 }
 
-/// Refuses a section: port zero, its formats as they were.
+/// Refuses a section: port zero, and one format, since there must be one (RFC 3264 §6).
 fn refused(offered: &Section) -> Section {
+    let format = offered.formats[0].clone();
+    // Without its map, some parsers refuse the whole description.
+    let mapped = offered
+        .payloads
+        .iter()
+        .find(|payload| payload.number.to_string() == format);
+    let payload = mapped.map(|payload| Payload {
+        parameters: None,
+        feedback: Feedback::default(),
+        ..payload.clone()
+    });
     Section {
         kind: offered.kind.clone(),
         address: std::net::SocketAddr::from(([0, 0, 0, 0], 0)),
         protocol: offered.protocol.clone(),
-        formats: offered.formats.clone(),
+        formats: vec![format],
         mid: offered.mid.clone(),
         bundle_only: false,
         direction: Direction::Inactive,
@@ -287,7 +305,7 @@ fn refused(offered: &Section) -> Section {
         rtcp_mux: false,
         rtcp_rsize: false,
         extensions: Vec::new(),
-        payloads: Vec::new(),
+        payloads: payload.into_iter().collect(),
         msid: None,
         ssrcs: Vec::new(),
         candidates: Vec::new(),

@@ -1,0 +1,14 @@
+//! The signalling side of media: SDP, negotiation, and the life of anchors. One file per behaviour.
+
+mod answering;
+mod bounds;
+mod bridging;
+mod closing;
+mod fuzz;
+mod interleaving;
+mod offering;
+mod peer;
+mod reading;
+mod replacing;
+mod restarting;
+mod support;

@@ -1,4 +1,5 @@
 import { Button, Code, Group, List, Text } from '@mantine/core';
+import { useEffect, useRef } from 'react';
 import { HangUpIcon, MicIcon, MicOffIcon, PauseIcon, PhoneIcon, PlayIcon } from '../../icons';
 import type { CallView } from '../../telephony/call';
 import { isAnswered, phaseWords } from '../../telephony/call';
@@ -84,8 +85,19 @@ export function CallPanel({ call, label, digits, onHold, onMute }: PanelProps) {
   const answered = isAnswered(call);
   const held = call.phase === 'held';
   const canControl = call.phase === 'active' || held;
+  const panel = useRef<HTMLElement>(null);
+  // The button that was pressed to get here may be gone; the keyboard goes on from the call.
+  useEffect(() => {
+    if (document.activeElement === document.body) panel.current?.focus();
+  }, []);
   return (
-    <section className={classes['call']} aria-label={`Call with ${label}`} data-testid="call-panel">
+    <section
+      ref={panel}
+      tabIndex={-1}
+      className={classes['call']}
+      aria-label={`Call with ${label}`}
+      data-testid="call-panel"
+    >
       <CallVideo local={call.localStream} remote={call.remoteStream} peer={label} />
       <Party call={call} label={label} />
       <Text size="sm" c={held ? 'inherit' : 'dimmed'} fw={held ? 600 : 400} className={classes['callState'] ?? ''}>

@@ -1,5 +1,5 @@
 import { Button, Group, Stack, Text } from '@mantine/core';
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 import { HangUpIcon, PhoneIcon } from '../../icons';
 import type { DevCredential } from '../../portal/dev';
 import type { CallView } from '../../telephony/call';
@@ -36,6 +36,8 @@ export function Line({ phone, state, known, video, onVideo }: Props) {
   const parked = state.calls.filter((other) => other !== call && other.phase !== 'incoming');
   const registered = state.connection.state === 'registered';
   const labelOf = (one: CallView) => peerLabel(one.peerNumber, one.peerName, known);
+  const status = statusWords(call, incoming[0], labelOf);
+  usePageTitle(call === null && incoming.length === 0 ? null : status);
   useRinging(incoming.length > 0 ? 'incoming' : call?.phase === 'ringing' ? 'outgoing' : null);
 
   const onDigit = (digit: string) => {
@@ -62,7 +64,7 @@ export function Line({ phone, state, known, video, onVideo }: Props) {
         data-testid="status-call"
         data-phase={call?.phase ?? incoming[0]?.phase ?? 'idle'}
       >
-        {statusWords(call, incoming[0], labelOf)}
+        {status}
       </Text>
       {state.calls.map((one) => (
         <RemoteAudio key={one.id} stream={one.remoteStream} />
@@ -121,35 +123,57 @@ export function Line({ phone, state, known, video, onVideo }: Props) {
             disabled={call !== null && call.phase !== 'active' && call.phase !== 'held'}
             onDigit={onDigit}
           />
-          {call === null ? (
-            <Button
-              type="submit"
-              size="lg"
-              fullWidth
-              disabled={destination === '' || !registered}
-              leftSection={<PhoneIcon />}
-              data-testid="btn-call"
-            >
-              Call
-            </Button>
-          ) : (
-            <Button
-              size="lg"
-              fullWidth
-              color="red.8"
-              disabled={call.phase === 'ending'}
-              leftSection={<HangUpIcon />}
-              onClick={() => {
-                phone.hangUp(call.id);
-              }}
-              data-testid={isAnswered(call) || call.direction === 'inbound' ? 'btn-end-call' : 'btn-hangup'}
-            >
-              {isAnswered(call) || call.direction === 'inbound' ? 'Hang up' : 'Cancel'}
-            </Button>
-          )}
+          <BigButton
+            call={call}
+            ready={destination !== '' && registered}
+            onHangUp={() => {
+              if (call !== null) phone.hangUp(call.id);
+            }}
+          />
         </form>
       )}
     </Stack>
+  );
+}
+
+/**
+ * Calls, cancels, or hangs up: one place for all three.
+ *
+ * The second half of a double click lands on what the button has just become, and is ignored.
+ */
+function BigButton({ call, ready, onHangUp }: { call: CallView | null; ready: boolean; onHangUp: () => void }) {
+  const settled = call !== null && (isAnswered(call) || call.direction === 'inbound');
+  if (call === null) {
+    return (
+      <Button
+        type="submit"
+        size="lg"
+        fullWidth
+        disabled={!ready}
+        leftSection={<PhoneIcon />}
+        onClick={(event) => {
+          if (event.detail > 1) event.preventDefault();
+        }}
+        data-testid="btn-call"
+      >
+        Call
+      </Button>
+    );
+  }
+  return (
+    <Button
+      size="lg"
+      fullWidth
+      color="red.8"
+      disabled={call.phase === 'ending'}
+      leftSection={<HangUpIcon />}
+      onClick={(event) => {
+        if (event.detail <= 1) onHangUp();
+      }}
+      data-testid={settled ? 'btn-end-call' : 'btn-hangup'}
+    >
+      {settled ? 'Hang up' : 'Cancel'}
+    </Button>
   );
 }
 
@@ -192,6 +216,16 @@ function ParkedCall({ phone, call, label }: { phone: Phone; call: CallView; labe
       </Group>
     </Group>
   );
+}
+
+/** Tells of a call in the window's title too, for when the window is behind others. */
+function usePageTitle(call: string | null): void {
+  useEffect(() => {
+    document.title = call === null ? 'Phone · ringtrip' : `${call} · Phone`;
+    return () => {
+      document.title = 'Phone · ringtrip';
+    };
+  }, [call]);
 }
 
 /** The call to show: one being talked to, else one on its way, else the newest on hold. */

@@ -223,6 +223,38 @@ describe('the Phone page', () => {
     expect(screen.getByTestId('btn-call')).toHaveProperty('disabled', true);
   });
 
+  it('takes a double click for one click', async () => {
+    const { sdk, user } = await openAs('alice');
+    await user.type(screen.getByTestId('input-destination'), 'gencredb');
+    await user.dblClick(screen.getByTestId('btn-call'));
+    expect(sdk.client.placed).toHaveLength(1);
+    expect(screen.getByTestId('btn-hangup')).toBeTruthy();
+    await user.click(screen.getByTestId('btn-hangup'));
+    expect(sdk.client.placed).toHaveLength(1);
+    expect(screen.getByTestId('call-cause-name').textContent).toBe('ORIGINATOR_CANCEL');
+  });
+
+  it('tells of a call in the title of the window', async () => {
+    const { sdk, user } = await openAs('alice');
+    act(() => {
+      sdk.client.ring('in-1', 'Bob', 'gencredb');
+    });
+    expect(document.title).toBe('Incoming call Bob · Phone');
+    await user.click(screen.getByTestId('btn-reject-call'));
+    expect(document.title).toBe('Phone · ringtrip');
+  });
+
+  it('asks for the password again after a reload, and for nothing else', async () => {
+    sessionStorage.setItem(
+      'ringtrip.phone.signIn',
+      JSON.stringify({ kind: 'password', username: 'alice', host: `ws://${window.location.host}` }),
+    );
+    const { sdk } = open('', null);
+    expect(await screen.findByTestId('input-username')).toHaveProperty('value', 'alice');
+    expect(screen.getByTestId('input-password')).toHaveProperty('value', '');
+    expect(sdk.clients).toHaveLength(0);
+  });
+
   it('remembers video in the address, and answers with it', async () => {
     const { sdk, user } = await openAs('alice');
     await user.click(screen.getByRole('switch', { name: 'Video' }));

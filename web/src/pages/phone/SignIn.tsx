@@ -175,6 +175,7 @@ function ManualForm({ connecting, username: keptUsername, onManual }: Props) {
             />
             <PasswordInput
               label="Password"
+              description={keptUsername === '' ? null : 'It is not kept over a reload. A call waits for a minute.'}
               autoComplete="current-password"
               value={password}
               onChange={(event) => {

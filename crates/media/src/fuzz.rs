@@ -10,6 +10,8 @@ use ringtrip_model::{
 use crate::negotiate::{LocalSession, MadeOffer, ReceivedOffer};
 use crate::plan::{Fingerprint, IceCredentials};
 use crate::sdp::{SdpError, SessionDescription};
+use crate::srtp::{SrtpProfile, SrtpReceiver};
+use crate::{rtcp, rtp, stun};
 
 /// Reads bytes as a description, as an offer and as an answer.
 ///

@@ -35,6 +35,7 @@ mod transmit;
 
 pub use anchor::dtls::{DtlsContext, DtlsSetupError};
 pub use control::{CLOSE_TIMEOUT, Control, ControlConfig, ControlOutput, REPLACEMENT_TIMEOUT};
+pub use plan::{ShardCommand, ShardEvent};
 pub use shard::{Shard, ShardConfig};
 pub use slots::MAX_SLOTS;
 pub use transmit::{MAX_DATAGRAM_LEN, Transmit};

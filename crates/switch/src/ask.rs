@@ -56,7 +56,11 @@ impl Asks {
 
     /// Notes a question.
     pub(crate) fn push(&mut self, ask: Ask, by: Time) {
-        self.0.push_back(Pending { ask, by, superseded: false });
+        self.0.push_back(Pending {
+            ask,
+            by,
+            superseded: false,
+        });
     }
 
     /// Takes the oldest question of a kind.
@@ -67,7 +71,10 @@ impl Asks {
 
     /// Takes the oldest question that a refusal can answer.
     pub(crate) fn take_refused(&mut self) -> Option<Pending> {
-        let at = self.0.iter().position(|pending| pending.ask.may_be_refused())?;
+        let at = self
+            .0
+            .iter()
+            .position(|pending| pending.ask.may_be_refused())?;
         self.0.remove(at)
     }
 
@@ -101,8 +108,14 @@ mod tests {
         asks.supersede(Ask::ApplyAnswer);
         asks.push(Ask::ApplyAnswer, Time::from_secs(3));
         assert_eq!(asks.due(), Some(Time::from_secs(2)));
-        assert_eq!(asks.take_refused().map(|p| (p.ask, p.superseded)), Some((Ask::ApplyAnswer, true)));
-        assert_eq!(asks.take(Ask::ApplyAnswer).map(|p| p.superseded), Some(false));
+        assert_eq!(
+            asks.take_refused().map(|p| (p.ask, p.superseded)),
+            Some((Ask::ApplyAnswer, true))
+        );
+        assert_eq!(
+            asks.take(Ask::ApplyAnswer).map(|p| p.superseded),
+            Some(false)
+        );
         assert_eq!(asks.take(Ask::ApplyAnswer), None);
         assert_eq!(asks.take_refused(), None, "a restart has its own refusal");
         assert_eq!(asks.due(), Some(Time::from_secs(9)));

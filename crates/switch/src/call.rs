@@ -148,7 +148,9 @@ pub(crate) enum Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Permit {
     Unasked,
-    Asked { by: Time },
+    Asked {
+        by: Time,
+    },
     Held,
     /// Given back, or never got.
     Gone,
@@ -201,7 +203,10 @@ impl Call {
         };
         let introduction = Arc::new(Introduction {
             caller: shown_caller(caller, &party),
-            callee: CallerId { name: "Outbound Call".to_owned(), number: callee_number },
+            callee: CallerId {
+                name: "Outbound Call".to_owned(),
+                number: callee_number,
+            },
             destination: dialled,
             custom_headers,
             client_state,
@@ -249,14 +254,19 @@ impl Call {
     pub fn handle_leg(&mut self, event: LegEvent, now: Time) {
         self.enter(now);
         self.ledger.note_leg_event(&event);
-        if !self.is_alive(event.leg()) {
+        // An event can only come from a protocol side that knows of the leg.
+        if !self.leg(event.leg()).is_some_and(Leg::is_known_outside) {
             return;
         }
         match event {
             // A leg begins once.
             LegEvent::Incoming { .. } => {}
             LegEvent::Ringing { leg } => self.device_rings(leg),
-            LegEvent::Answered { leg, answer, custom_headers } => self.device_answers(leg, answer, custom_headers),
+            LegEvent::Answered {
+                leg,
+                answer,
+                custom_headers,
+            } => self.device_answers(leg, answer, custom_headers),
             LegEvent::HoldRequested { leg, held } => self.hold(leg, held),
             LegEvent::UpdateRequested { leg, offer } => self.restart(leg, offer),
             LegEvent::Dtmf { leg, digits } => self.keys_pressed(leg, &digits),
@@ -335,7 +345,11 @@ impl Call {
             return;
         };
         let caller = &self.legs[0].profile;
-        let asker = Asker { party: &caller.party, session: caller.session, offered };
+        let asker = Asker {
+            party: &caller.party,
+            session: caller.session,
+            offered,
+        };
         match plan(&asker, route, self.settings.max_devices) {
             Ok(plan) => {
                 let request = PermitRequest {
@@ -360,7 +374,12 @@ impl Call {
         let Permit::Asked { .. } = self.permit else {
             return;
         };
-        self.permit = if result.is_ok() { Permit::Held } else { Permit::Gone };
+        self.permit = if result.is_ok() {
+            Permit::Held
+        } else {
+            Permit::Gone
+        };
+        self.ledger.note_permit(result.is_ok());
         if let State::Permitting { .. } = self.state {
             match result {
                 Ok(()) => self.dial(),
@@ -395,8 +414,13 @@ impl Call {
             State::Routing { by, .. } | State::Permitting { by, .. } if *by <= now => {
                 self.refuse(HangupCause::NormalTemporaryFailure);
             }
-            State::Dialing(race) if race.due().is_some_and(|due| due <= now) => self.nobody_answers(),
-            State::Settling(Settling { step: Step::Persisting { by, .. }, .. }) if *by <= now => {
+            State::Dialing(race) if race.due().is_some_and(|due| due <= now) => {
+                self.nobody_answers()
+            }
+            State::Settling(Settling {
+                step: Step::Persisting { by, .. },
+                ..
+            }) if *by <= now => {
                 let cause = HangupCause::NormalTemporaryFailure;
                 self.end_all(cause, cause, HangupSource::Server);
             }
@@ -427,16 +451,25 @@ impl Call {
         let own = match &self.state {
             State::Routing { by, .. }
             | State::Permitting { by, .. }
-            | State::Settling(Settling { step: Step::Persisting { by, .. }, .. })
+            | State::Settling(Settling {
+                step: Step::Persisting { by, .. },
+                ..
+            })
             | State::Bridged { until: by, .. } => Some(*by),
             State::Dialing(race) => race.due(),
             State::Ended => match self.permit {
                 Permit::Asked { by } => Some(by),
                 Permit::Unasked | Permit::Held | Permit::Gone => None,
             },
-            State::Reading | State::Settling(Settling { step: Step::Answering, .. }) => None,
+            State::Reading
+            | State::Settling(Settling {
+                step: Step::Answering,
+                ..
+            }) => None,
         };
-        own.into_iter().chain(self.legs.iter().filter_map(Leg::due)).min()
+        own.into_iter()
+            .chain(self.legs.iter().filter_map(Leg::due))
+            .min()
     }
 
     /// Tells whether nothing is left to do or to wait for: every leg ended, closed and recorded, the
@@ -540,7 +573,10 @@ impl Call {
         };
         match &self.destination {
             Destination::User(user) => {
-                let request = RouteRequest { call: self.id, user: user.clone() };
+                let request = RouteRequest {
+                    call: self.id,
+                    user: user.clone(),
+                };
                 let by = self.now + self.settings.lookup_timeout;
                 self.outputs.push_back(Output::NeedRoute(request));
                 self.state = State::Routing { offered, by };
@@ -575,7 +611,11 @@ impl Call {
         };
         let role = leg.profile.role;
         let answered = leg.active().is_some();
-        let (own, far, source) = (ending.own(role, answered), ending.far(role, answered), ending.source(role));
+        let (own, far, source) = (
+            ending.own(role, answered),
+            ending.far(role, answered),
+            ending.source(role),
+        );
         let tell_leg = matches!(ending, Ending::Call(_));
         self.end_leg(id, own, source, tell_leg);
         match (role, &mut self.state) {
@@ -587,7 +627,9 @@ impl Call {
             (Role::Device, State::Settling(settling)) if settling.winner == id => {
                 self.end_all(far, HangupCause::LoseRace, source);
             }
-            (Role::Device, State::Bridged { callee, .. }) if *callee == id => self.end_all(far, far, source),
+            (Role::Device, State::Bridged { callee, .. }) if *callee == id => {
+                self.end_all(far, far, source)
+            }
             (
                 Role::Device,
                 State::Reading
@@ -601,7 +643,12 @@ impl Call {
     }
 
     /// Ends every leg that is alive, and with that the call.
-    pub(crate) fn end_all(&mut self, caller: HangupCause, devices: HangupCause, source: HangupSource) {
+    pub(crate) fn end_all(
+        &mut self,
+        caller: HangupCause,
+        devices: HangupCause,
+        source: HangupSource,
+    ) {
         for index in 0..self.legs.len() {
             let leg = &self.legs[index];
             let cause = match leg.profile.role {
@@ -614,15 +661,39 @@ impl Call {
     }
 
     /// Ends one leg that is alive: its command, its anchor, its event, its record.
-    pub(crate) fn end_leg(&mut self, id: LegId, cause: HangupCause, source: HangupSource, tell_leg: bool) {
-        let Some(at) = self.legs.iter().position(|leg| leg.id() == id && leg.is_alive()) else {
+    pub(crate) fn end_leg(
+        &mut self,
+        id: LegId,
+        cause: HangupCause,
+        source: HangupSource,
+        tell_leg: bool,
+    ) {
+        let Some(at) = self
+            .legs
+            .iter()
+            .position(|leg| leg.id() == id && leg.is_alive())
+        else {
             return;
         };
         let leg = &self.legs[at];
         let (known, has_media) = (leg.is_known_outside(), leg.has_media);
-        let talk = leg.active().map(|active| Talk { answered: active.answered, media: Some(active.media) });
-        let end = End { at: self.now, cause, source };
-        let record = record(self.id, &self.settings, &self.introduction, &leg.profile, talk, end);
+        let talk = leg.active().map(|active| Talk {
+            answered: active.answered,
+            media: Some(active.media),
+        });
+        let end = End {
+            at: self.now,
+            cause,
+            source,
+        };
+        let record = record(
+            self.id,
+            &self.settings,
+            &self.introduction,
+            &leg.profile,
+            talk,
+            end,
+        );
         if tell_leg && known {
             self.command(LegCommand::Hangup { leg: id, cause });
         }
@@ -632,7 +703,10 @@ impl Call {
         self.tell(id, CallEventKind::Hangup { cause, source });
         let filing = if has_media {
             let until = self.now + self.settings.close_timeout;
-            Filing::Closing { record: Box::new(record), until }
+            Filing::Closing {
+                record: Box::new(record),
+                until,
+            }
         } else {
             self.outputs.push_back(Output::Record(record));
             Filing::Recorded
@@ -647,7 +721,9 @@ impl Call {
         let Some(LegState::Ended(ended)) = self.leg_mut(id).map(|leg| &mut leg.state) else {
             return;
         };
-        if let Filing::Closing { record, .. } = std::mem::replace(&mut ended.filing, Filing::Recorded) {
+        if let Filing::Closing { record, .. } =
+            std::mem::replace(&mut ended.filing, Filing::Recorded)
+        {
             let record = LegRecord { quality, ..*record };
             self.outputs.push_back(Output::Record(record));
         }
@@ -670,9 +746,15 @@ impl Call {
     }
 
     fn all_filed(&self) -> bool {
-        self.legs
-            .iter()
-            .all(|leg| matches!(leg.state, LegState::Ended(Ended { filing: Filing::Recorded, .. })))
+        self.legs.iter().all(|leg| {
+            matches!(
+                leg.state,
+                LegState::Ended(Ended {
+                    filing: Filing::Recorded,
+                    ..
+                })
+            )
+        })
     }
 
     /// Gives back what an ended call still has.
@@ -699,7 +781,10 @@ impl Call {
 /// Cuts a text to at most `max` bytes, between characters.
 fn truncate(text: &mut String, max: usize) {
     if text.len() > max {
-        let cut = (0..=max).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+        let cut = (0..=max)
+            .rev()
+            .find(|&at| text.is_char_boundary(at))
+            .unwrap_or(0);
         text.truncate(cut);
     }
 }

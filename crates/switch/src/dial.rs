@@ -49,7 +49,11 @@ impl Race {
 
     /// Returns when the ringing ends: not while an answer is being tried.
     pub(crate) fn due(&self) -> Option<Time> {
-        if self.candidate.is_none() { Some(self.ring_until) } else { None }
+        if self.candidate.is_none() {
+            Some(self.ring_until)
+        } else {
+            None
+        }
     }
 
     /// Takes a device out. Somebody who declined is what the caller hears of; else whatever ended the
@@ -73,7 +77,9 @@ impl Call {
         };
         let devices = std::mem::take(&mut plan.devices);
         let party = Arc::clone(&plan.party);
-        let secs = party.ring_timeout_secs.clamp(*RING_SECS.start(), *RING_SECS.end());
+        let secs = party
+            .ring_timeout_secs
+            .clamp(*RING_SECS.start(), *RING_SECS.end());
         let ring_until = self.now + std::time::Duration::from_secs(u64::from(secs));
         let race = Race::new(plan, ring_until);
         let (audio, video) = (race.audio.clone(), race.video);
@@ -91,7 +97,12 @@ impl Call {
                 started: self.now,
             };
             self.add_leg(Arc::new(profile), LegState::Preparing);
-            let command = MediaCommand::MakeOffer { leg, like, audio: audio.clone(), video };
+            let command = MediaCommand::MakeOffer {
+                leg,
+                like,
+                audio: audio.clone(),
+                video,
+            };
             self.ask(leg, Ask::MakeOffer, command);
         }
     }
@@ -125,7 +136,12 @@ impl Call {
                         Role::Caller => introduction.callee.clone(),
                         Role::Device => introduction.caller.clone(),
                     };
-                    self.command(LegCommand::Attach { leg: id, call, offer, remote });
+                    self.command(LegCommand::Attach {
+                        leg: id,
+                        call,
+                        offer,
+                        remote,
+                    });
                 }
             }
             LegState::Offered
@@ -160,14 +176,27 @@ impl Call {
     }
 
     /// A device is answered: its answer is tried, or waits for its turn.
-    pub(crate) fn device_answers(&mut self, id: LegId, answer: SdpAnswer, headers: Vec<CustomHeader>) {
-        let Some(leg) = self.leg_mut(id).filter(|leg| leg.profile.role == Role::Device) else {
+    pub(crate) fn device_answers(
+        &mut self,
+        id: LegId,
+        answer: SdpAnswer,
+        headers: Vec<CustomHeader>,
+    ) {
+        let Some(leg) = self
+            .leg_mut(id)
+            .filter(|leg| leg.profile.role == Role::Device)
+        else {
             return;
         };
         match &mut leg.state {
             LegState::Dialing | LegState::Ringing => {
                 let turn = Turn::Waiting(answer);
-                leg.state = LegState::Answering(Answering { turn, headers, owed: 1, returned: false });
+                leg.state = LegState::Answering(Answering {
+                    turn,
+                    headers,
+                    owed: 1,
+                    returned: false,
+                });
                 if let State::Dialing(race) = &mut self.state {
                     race.waiting.push_back(id);
                     self.race_on();
@@ -194,20 +223,31 @@ impl Call {
                 && let Turn::Waiting(answer) = std::mem::replace(&mut answering.turn, Turn::Taken)
             {
                 race.candidate = Some(id);
-                self.ask(id, Ask::ApplyAnswer, MediaCommand::ApplyAnswer { leg: id, answer });
+                self.ask(
+                    id,
+                    Ask::ApplyAnswer,
+                    MediaCommand::ApplyAnswer { leg: id, answer },
+                );
                 return;
             }
         }
         let (cause, source) = race.verdict;
+        let too_late = race.ring_until <= self.now;
         if !self.devices().any(Leg::is_alive) {
             self.end_all(cause, HangupCause::OriginatorCancel, source);
+        } else if too_late {
+            self.nobody_answers();
         }
     }
 
     /// The time to answer is over.
     pub(crate) fn nobody_answers(&mut self) {
         let rang = matches!(self.legs[0].state, LegState::Ringing);
-        let cause = if rang { HangupCause::NoAnswer } else { HangupCause::NoUserResponse };
+        let cause = if rang {
+            HangupCause::NoAnswer
+        } else {
+            HangupCause::NoUserResponse
+        };
         self.end_all(cause, HangupCause::OriginatorCancel, HangupSource::Server);
     }
 
@@ -227,10 +267,21 @@ impl Call {
             self.leg_ends(id, Ending::Call(HangupCause::IncompatibleDestination));
             return;
         }
-        let media = NegotiatedMedia { audio: media.audio, video: media.video.filter(|_| race.video) };
+        let media = NegotiatedMedia {
+            audio: media.audio,
+            video: media.video.filter(|_| race.video),
+        };
         let caller = self.caller();
-        self.state = State::Settling(Settling { winner: id, media, step: Step::Answering });
-        self.ask(caller, Ask::MakeAnswer, MediaCommand::MakeAnswer { leg: caller, media });
+        self.state = State::Settling(Settling {
+            winner: id,
+            media,
+            step: Step::Answering,
+        });
+        self.ask(
+            caller,
+            Ask::MakeAnswer,
+            MediaCommand::MakeAnswer { leg: caller, media },
+        );
     }
 
     /// The caller's answer is made: write the call down before it goes out.
@@ -245,7 +296,10 @@ impl Call {
         settling.step = Step::Persisting { answer, by };
         let (winner, audio) = (settling.winner, settling.media.audio);
         let caller = self.caller();
-        let legs = self.legs.iter().filter(|leg| leg.id() == caller || leg.id() == winner);
+        let legs = self
+            .legs
+            .iter()
+            .filter(|leg| leg.id() == caller || leg.id() == winner);
         let legs = legs.map(|leg| SnapshotLeg {
             leg: leg.id(),
             account: leg.profile.party.account,
@@ -256,8 +310,12 @@ impl Call {
             direction: leg.profile.role.direction(),
             audio: Some(audio),
         });
-        let snapshot =
-            CallSnapshot { call: self.id, node: self.settings.node, epoch: EPOCH, legs: legs.collect() };
+        let snapshot = CallSnapshot {
+            call: self.id,
+            node: self.settings.node,
+            epoch: EPOCH,
+            legs: legs.collect(),
+        };
         self.snapshot = Snapshot::Written;
         self.output(Output::Persist(snapshot));
     }
@@ -274,19 +332,34 @@ impl Call {
         let answer = SdpAnswer(std::mem::take(&mut answer.0));
         let (winner, media) = (settling.winner, settling.media);
         let (caller, call) = (self.caller(), self.id);
-        self.state = State::Bridged { callee: winner, until: self.now + self.settings.max_call };
+        self.state = State::Bridged {
+            callee: winner,
+            until: self.now + self.settings.max_call,
+        };
 
         let (headers, owed, returned) = self.activate(winner, media);
         self.activate(caller, media);
-        self.command(LegCommand::Answer { leg: caller, call, answer, custom_headers: headers });
+        self.command(LegCommand::Answer {
+            leg: caller,
+            call,
+            answer,
+            custom_headers: headers,
+        });
         for _ in 0..owed {
             self.command(LegCommand::Accepted { leg: winner });
         }
-        let losers: Vec<_> = self.devices().map(Leg::id).filter(|&leg| leg != winner).collect();
+        let losers: Vec<_> = self
+            .devices()
+            .map(Leg::id)
+            .filter(|&leg| leg != winner)
+            .collect();
         for loser in losers {
             self.end_leg(loser, HangupCause::LoseRace, HangupSource::Callee, true);
         }
-        self.media(MediaCommand::Bridge { a: caller, b: winner });
+        self.media(MediaCommand::Bridge {
+            a: caller,
+            b: winner,
+        });
         self.tell(caller, CallEventKind::Answered);
         self.tell(winner, CallEventKind::Answered);
         self.tell(caller, CallEventKind::Bridged { with: winner });
@@ -305,7 +378,9 @@ impl Call {
         };
         let active = Active::new(now, media, leg.connected, by);
         match std::mem::replace(&mut leg.state, LegState::Active(active)) {
-            LegState::Answering(answering) => (answering.headers, answering.owed, answering.returned),
+            LegState::Answering(answering) => {
+                (answering.headers, answering.owed, answering.returned)
+            }
             LegState::Offered
             | LegState::Preparing
             | LegState::Dialing

@@ -10,9 +10,21 @@ pub(crate) struct History {
 
 impl History {
     /// Makes the next event.
-    pub(crate) fn next(&mut self, call: CallId, leg: Option<LegId>, time: Time, kind: CallEventKind) -> CallEvent {
+    pub(crate) fn next(
+        &mut self,
+        call: CallId,
+        leg: Option<LegId>,
+        time: Time,
+        kind: CallEventKind,
+    ) -> CallEvent {
         self.last = self.last.saturating_add(1);
-        CallEvent { call, leg, seq: self.last, time, kind }
+        CallEvent {
+            call,
+            leg,
+            seq: self.last,
+            time,
+            kind,
+        }
     }
 
     /// Goes on after an event that was numbered elsewhere.

@@ -31,8 +31,12 @@ impl Ending {
         match (self, role, answered) {
             (Self::Party, _, _) => self.own(role, answered),
             (Self::Protocol(cause) | Self::Call(cause), _, true) => seen_in_a_call(cause),
-            (Self::Protocol(cause) | Self::Call(cause), Role::Caller, false) => seen_by_devices(cause),
-            (Self::Protocol(cause) | Self::Call(cause), Role::Device, false) => seen_by_caller(cause),
+            (Self::Protocol(cause) | Self::Call(cause), Role::Caller, false) => {
+                seen_by_devices(cause)
+            }
+            (Self::Protocol(cause) | Self::Call(cause), Role::Device, false) => {
+                seen_by_caller(cause)
+            }
         }
     }
 
@@ -147,10 +151,28 @@ mod tests {
     #[test]
     fn causes_go_by_role_and_state() {
         for (ending, role, answered, own, far) in [
-            (Ending::Party, Role::Caller, false, OriginatorCancel, OriginatorCancel),
+            (
+                Ending::Party,
+                Role::Caller,
+                false,
+                OriginatorCancel,
+                OriginatorCancel,
+            ),
             (Ending::Party, Role::Device, false, UserBusy, UserBusy),
-            (Ending::Party, Role::Caller, true, NormalClearing, NormalClearing),
-            (Ending::Party, Role::Device, true, NormalClearing, NormalClearing),
+            (
+                Ending::Party,
+                Role::Caller,
+                true,
+                NormalClearing,
+                NormalClearing,
+            ),
+            (
+                Ending::Party,
+                Role::Device,
+                true,
+                NormalClearing,
+                NormalClearing,
+            ),
             (
                 Ending::Protocol(RecoveryOnTimerExpire),
                 Role::Device,
@@ -172,7 +194,13 @@ mod tests {
                 BearerCapabilityNotAuth,
                 SubscriberAbsent,
             ),
-            (Ending::Protocol(DestinationOutOfOrder), Role::Caller, false, DestinationOutOfOrder, OriginatorCancel),
+            (
+                Ending::Protocol(DestinationOutOfOrder),
+                Role::Caller,
+                false,
+                DestinationOutOfOrder,
+                OriginatorCancel,
+            ),
             (
                 Ending::Protocol(DestinationOutOfOrder),
                 Role::Device,
@@ -180,10 +208,24 @@ mod tests {
                 DestinationOutOfOrder,
                 DestinationOutOfOrder,
             ),
-            (Ending::Call(SwitchCongestion), Role::Device, false, SwitchCongestion, SwitchCongestion),
+            (
+                Ending::Call(SwitchCongestion),
+                Role::Device,
+                false,
+                SwitchCongestion,
+                SwitchCongestion,
+            ),
         ] {
-            assert_eq!(ending.own(role, answered), own, "{ending:?} {role:?} {answered}");
-            assert_eq!(ending.far(role, answered), far, "{ending:?} {role:?} {answered}");
+            assert_eq!(
+                ending.own(role, answered),
+                own,
+                "{ending:?} {role:?} {answered}"
+            );
+            assert_eq!(
+                ending.far(role, answered),
+                far,
+                "{ending:?} {role:?} {answered}"
+            );
         }
     }
 }

@@ -48,7 +48,11 @@ struct Entry {
 
 impl Ledger {
     /// Opens the ledger of a call.
-    pub(crate) fn new(call: CallId, settings: Arc<Settings>, introduction: Arc<Introduction>) -> Self {
+    pub(crate) fn new(
+        call: CallId,
+        settings: Arc<Settings>,
+        introduction: Arc<Introduction>,
+    ) -> Self {
         Self {
             call,
             settings,
@@ -88,6 +92,11 @@ impl Ledger {
         }
     }
 
+    /// Notes the answer to a request for a place.
+    pub(crate) fn note_permit(&mut self, granted: bool) {
+        self.permit &= granted;
+    }
+
     /// Notes an output as it is taken.
     pub(crate) fn note_output(&mut self, output: &Output) {
         match output {
@@ -103,7 +112,11 @@ impl Ledger {
                     entry.answered = Some(event.time);
                 }
                 if let CallEventKind::Hangup { cause, source } = event.kind {
-                    entry.ended = Some(End { at: event.time, cause, source });
+                    entry.ended = Some(End {
+                        at: event.time,
+                        cause,
+                        source,
+                    });
                 }
             }
             Output::Record(record) => {
@@ -140,7 +153,9 @@ impl Ledger {
 
     fn note_media_command(&mut self, command: &MediaCommand) {
         let (leg, anchored) = match command {
-            MediaCommand::ReadOffer { leg, .. } | MediaCommand::MakeOffer { leg, .. } => (*leg, true),
+            MediaCommand::ReadOffer { leg, .. } | MediaCommand::MakeOffer { leg, .. } => {
+                (*leg, true)
+            }
             MediaCommand::Close { leg } => (*leg, false),
             MediaCommand::MakeAnswer { media, .. } => {
                 self.media = Some(*media);
@@ -160,23 +175,58 @@ impl Ledger {
     /// Returns what others must be told so that nothing of the call is left.
     pub(crate) fn last_words(&self, now: Time) -> Vec<Output> {
         let cause = HangupCause::NormalTemporaryFailure;
-        let end = End { at: now, cause, source: HangupSource::Server };
+        let end = End {
+            at: now,
+            cause,
+            source: HangupSource::Server,
+        };
         let mut words = Vec::new();
         for entry in self.legs.iter().filter(|entry| entry.alive) {
-            words.push(Output::Leg(LegCommand::Hangup { leg: entry.profile.id, cause }));
+            words.push(Output::Leg(LegCommand::Hangup {
+                leg: entry.profile.id,
+                cause,
+            }));
         }
         for entry in self.legs.iter().filter(|entry| entry.anchored) {
-            words.push(Output::Media(MediaCommand::Close { leg: entry.profile.id }));
+            words.push(Output::Media(MediaCommand::Close {
+                leg: entry.profile.id,
+            }));
         }
         let mut history = History::after(self.last_event);
-        for entry in self.legs.iter().filter(|entry| entry.begun && entry.ended.is_none()) {
-            let kind = CallEventKind::Hangup { cause, source: HangupSource::Server };
-            words.push(Output::Event(history.next(self.call, Some(entry.profile.id), now, kind)));
+        for entry in self
+            .legs
+            .iter()
+            .filter(|entry| entry.begun && entry.ended.is_none())
+        {
+            let kind = CallEventKind::Hangup {
+                cause,
+                source: HangupSource::Server,
+            };
+            words.push(Output::Event(history.next(
+                self.call,
+                Some(entry.profile.id),
+                now,
+                kind,
+            )));
         }
-        for entry in self.legs.iter().filter(|entry| entry.begun && !entry.recorded) {
-            let talk = entry.answered.map(|answered| Talk { answered, media: self.media });
+        for entry in self
+            .legs
+            .iter()
+            .filter(|entry| entry.begun && !entry.recorded)
+        {
+            let talk = entry.answered.map(|answered| Talk {
+                answered,
+                media: self.media,
+            });
             let end = entry.ended.unwrap_or(end);
-            let record = record(self.call, &self.settings, &self.introduction, &entry.profile, talk, end);
+            let record = record(
+                self.call,
+                &self.settings,
+                &self.introduction,
+                &entry.profile,
+                talk,
+                end,
+            );
             words.push(Output::Record(record));
         }
         if self.permit {

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use ringtrip_model::{
-    CustomHeader, Direction, LegId, LegParty, LegRecord, NegotiatedMedia, SdpAnswer,
-    SessionId, Time,
+    CustomHeader, Direction, LegId, LegParty, LegRecord, NegotiatedMedia, SdpAnswer, SessionId,
+    Time,
 };
 
 use crate::ask::Asks;
@@ -126,8 +126,20 @@ pub(crate) struct Active {
 impl Active {
     /// Answers a call at `answered`, its media to be up `by` then.
     pub(crate) fn new(answered: Time, media: NegotiatedMedia, connected: bool, by: Time) -> Self {
-        let path = if connected { Path::Up } else { Path::Connecting { by } };
-        Self { answered, media, held: false, lost: false, path, attach: Attach::Idle, restart: None }
+        let path = if connected {
+            Path::Up
+        } else {
+            Path::Connecting { by }
+        };
+        Self {
+            answered,
+            media,
+            held: false,
+            lost: false,
+            path,
+            attach: Attach::Idle,
+            restart: None,
+        }
     }
 }
 
@@ -202,7 +214,13 @@ pub(crate) enum Filing {
 impl Leg {
     /// Begins a leg.
     pub(crate) fn new(profile: Arc<Profile>, state: LegState) -> Self {
-        Self { profile, state, asks: Asks::default(), has_media: false, connected: false }
+        Self {
+            profile,
+            state,
+            asks: Asks::default(),
+            has_media: false,
+            connected: false,
+        }
     }
 
     /// Returns its name.
@@ -217,12 +235,20 @@ impl Leg {
 
     /// Returns its conversation, if it is in one.
     pub(crate) const fn active(&self) -> Option<&Active> {
-        if let LegState::Active(active) = &self.state { Some(active) } else { None }
+        if let LegState::Active(active) = &self.state {
+            Some(active)
+        } else {
+            None
+        }
     }
 
     /// Returns its conversation, if it is in one.
     pub(crate) const fn active_mut(&mut self) -> Option<&mut Active> {
-        if let LegState::Active(active) = &mut self.state { Some(active) } else { None }
+        if let LegState::Active(active) = &mut self.state {
+            Some(active)
+        } else {
+            None
+        }
     }
 
     /// Tells whether its protocol side knows of it, so that it can be told to hang up.
@@ -241,13 +267,19 @@ impl Leg {
     pub(crate) fn due(&self) -> Option<Time> {
         let own = match &self.state {
             LegState::Active(active) => active.path.due(),
-            LegState::Ended(Ended { filing: Filing::Closing { until, .. }, .. }) => Some(*until),
+            LegState::Ended(Ended {
+                filing: Filing::Closing { until, .. },
+                ..
+            }) => Some(*until),
             LegState::Offered
             | LegState::Preparing
             | LegState::Dialing
             | LegState::Ringing
             | LegState::Answering(_)
-            | LegState::Ended(Ended { filing: Filing::Recorded, .. }) => None,
+            | LegState::Ended(Ended {
+                filing: Filing::Recorded,
+                ..
+            }) => None,
         };
         own.into_iter().chain(self.asks.due()).min()
     }

@@ -1,8 +1,8 @@
 //! The record of an ended leg, and what the two sides of a call are told about each other.
 
 use ringtrip_model::{
-    CallId, CallerId, CustomHeader, HangupCause, HangupSource, LegParty, LegRecord, NegotiatedMedia,
-    Time,
+    CallId, CallerId, CustomHeader, HangupCause, HangupSource, LegParty, LegRecord,
+    NegotiatedMedia, Time,
 };
 
 use crate::leg::Profile;
@@ -25,8 +25,16 @@ pub(crate) struct Introduction {
 
 /// Fills what the application left empty: its user name for the number, the number for the name.
 pub(crate) fn shown_caller(wished: CallerId, party: &LegParty) -> CallerId {
-    let number = if wished.number.is_empty() { party.user.clone() } else { wished.number };
-    let name = if wished.name.is_empty() { number.clone() } else { wished.name };
+    let number = if wished.number.is_empty() {
+        party.user.clone()
+    } else {
+        wished.number
+    };
+    let name = if wished.name.is_empty() {
+        number.clone()
+    } else {
+        wished.name
+    };
     CallerId { name, number }
 }
 

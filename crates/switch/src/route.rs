@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use ringtrip_model::{
-    AudioCodec, CallingPreference, Destination, HangupCause, LegParty, OfferedMedia, Route, SessionId,
+    AudioCodec, CallingPreference, Destination, HangupCause, LegParty, OfferedMedia, Route,
+    SessionId,
 };
 
 /// The longest destination we read, in bytes.
@@ -25,7 +26,9 @@ pub fn parse_destination(text: &str, domains: &[String]) -> Destination {
     if text.is_empty() || text.len() > MAX_DESTINATION_BYTES || !text.is_ascii() {
         return Destination::Invalid;
     }
-    let scheme = text.split_once(':').map(|(scheme, rest)| (scheme.to_ascii_lowercase(), rest));
+    let scheme = text
+        .split_once(':')
+        .map(|(scheme, rest)| (scheme.to_ascii_lowercase(), rest));
     match scheme {
         Some((scheme, rest)) if scheme == "sip" || scheme == "sips" => sip_uri(rest, domains),
         Some((scheme, rest)) if scheme == "tel" => number(until_parameters(rest)),
@@ -51,7 +54,10 @@ fn sip_uri(rest: &str, domains: &[String]) -> Destination {
     let Some(user) = percent_decoded(user) else {
         return Destination::Invalid;
     };
-    if domains.iter().any(|ours| ours.trim_end_matches('.').eq_ignore_ascii_case(host)) {
+    if domains
+        .iter()
+        .any(|ours| ours.trim_end_matches('.').eq_ignore_ascii_case(host))
+    {
         subscriber(&user)
     } else {
         Destination::Foreign
@@ -63,7 +69,14 @@ fn host_of(text: &str) -> Option<&str> {
     let text = text.split([';', '?']).next().unwrap_or(text);
     let (host, port) = if let Some(bracketed) = text.strip_prefix('[') {
         let (host, after) = bracketed.split_once(']')?;
-        (host, if after.is_empty() { None } else { Some(after.strip_prefix(':')?) })
+        (
+            host,
+            if after.is_empty() {
+                None
+            } else {
+                Some(after.strip_prefix(':')?)
+            },
+        )
     } else {
         match text.split_once(':') {
             Some((host, port)) => (host, Some(port)),
@@ -90,7 +103,9 @@ fn percent_decoded(text: &str) -> Option<Cow<'_, str>> {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('%') {
         decoded.push_str(before);
-        let code = after.get(..2).filter(|code| code.bytes().all(|b| b.is_ascii_hexdigit()))?;
+        let code = after
+            .get(..2)
+            .filter(|code| code.bytes().all(|b| b.is_ascii_hexdigit()))?;
         let byte = u8::from_str_radix(code, 16).ok().filter(u8::is_ascii)?;
         decoded.push(char::from(byte));
         rest = after.get(2..)?;
@@ -159,15 +174,26 @@ pub(crate) struct Asker<'a> {
 /// # Errors
 /// Returns the caller's cause. A stranger learns only that they may not call, whatever else would
 /// stand in the way.
-pub(crate) fn plan(asker: &Asker<'_>, route: Route, max_devices: usize) -> Result<Plan, HangupCause> {
+pub(crate) fn plan(
+    asker: &Asker<'_>,
+    route: Route,
+    max_devices: usize,
+) -> Result<Plan, HangupCause> {
     let (party, enabled, preference, devices) = match route {
         Route::Unknown => return Err(HangupCause::UnallocatedNumber),
         Route::Unavailable => return Err(HangupCause::NormalTemporaryFailure),
-        Route::User { party, enabled, preference, devices } => (party, enabled, preference, devices),
+        Route::User {
+            party,
+            enabled,
+            preference,
+            devices,
+        } => (party, enabled, preference, devices),
     };
     let invited = match preference {
         CallingPreference::Unrestricted => true,
-        CallingPreference::Disabled | CallingPreference::Internal => asker.party.account == party.account,
+        CallingPreference::Disabled | CallingPreference::Internal => {
+            asker.party.account == party.account
+        }
     };
     if !invited {
         return Err(HangupCause::CallRejected);
@@ -176,7 +202,13 @@ pub(crate) fn plan(asker: &Asker<'_>, route: Route, max_devices: usize) -> Resul
         return Err(HangupCause::BearerCapabilityNotAuth);
     }
     let both = asker.party.policy.intersection(&party.policy);
-    let audio: Vec<_> = asker.offered.audio.iter().copied().filter(|codec| both.audio.contains(codec)).collect();
+    let audio: Vec<_> = asker
+        .offered
+        .audio
+        .iter()
+        .copied()
+        .filter(|codec| both.audio.contains(codec))
+        .collect();
     if audio.is_empty() {
         return Err(HangupCause::IncompatibleDestination);
     }
@@ -189,7 +221,12 @@ pub(crate) fn plan(asker: &Asker<'_>, route: Route, max_devices: usize) -> Resul
     if ring.is_empty() {
         return Err(HangupCause::SubscriberAbsent);
     }
-    Ok(Plan { party: Arc::new(party), devices: ring, audio, video: both.video && asker.offered.video })
+    Ok(Plan {
+        party: Arc::new(party),
+        devices: ring,
+        audio,
+        video: both.video && asker.offered.video,
+    })
 }
 
 #[cfg(test)]
@@ -197,7 +234,11 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: &Destination) {
-        let domains = ["sip.telnyx.com".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+        let domains = [
+            "sip.telnyx.com".to_owned(),
+            "127.0.0.1".to_owned(),
+            "::1".to_owned(),
+        ];
         assert_eq!(parse_destination(text, &domains), *expected, "{text}");
     }
 
@@ -236,8 +277,12 @@ mod tests {
 
     #[test]
     fn other_domains_are_foreign() {
-        for text in ["sip:bob@example.com", "bob@evil-sip.telnyx.com", "sip:bob@sip.telnyx.com.evil.example", "sip:+1@[::2]"]
-        {
+        for text in [
+            "sip:bob@example.com",
+            "bob@evil-sip.telnyx.com",
+            "sip:bob@sip.telnyx.com.evil.example",
+            "sip:+1@[::2]",
+        ] {
             check(text, &Destination::Foreign);
         }
     }

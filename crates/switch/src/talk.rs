@@ -1,8 +1,8 @@
 //! What happens in a conversation: hold, keys, restarts, lost and returned signalling, dead media.
 
 use ringtrip_model::{
-    CallEventKind, Digit, HangupCause, LegCommand, LegId, MediaCommand, MediaFailure, NegotiatedMedia,
-    SdpAnswer, SdpOffer,
+    CallEventKind, Digit, HangupCause, LegCommand, LegId, MediaCommand, MediaFailure,
+    NegotiatedMedia, SdpAnswer, SdpOffer,
 };
 
 use crate::ask::Ask;
@@ -33,14 +33,24 @@ impl Call {
     /// Holds or takes back; before answer there is nothing to hold.
     pub(crate) fn hold(&mut self, id: LegId, wish: Option<bool>) {
         let Some(active) = self.active_mut(id) else {
-            self.command(LegCommand::Held { leg: id, held: false });
+            self.command(LegCommand::Held {
+                leg: id,
+                held: false,
+            });
             return;
         };
         let held = wish.unwrap_or(!active.held);
         if active.held != held {
             active.held = held;
             self.media(MediaCommand::Hold { leg: id, held });
-            self.tell(id, if held { CallEventKind::Held } else { CallEventKind::Unheld });
+            self.tell(
+                id,
+                if held {
+                    CallEventKind::Held
+                } else {
+                    CallEventKind::Unheld
+                },
+            );
         }
         self.command(LegCommand::Held { leg: id, held });
     }
@@ -74,7 +84,10 @@ impl Call {
         };
         let full = leg.asks.is_full();
         match leg.active_mut() {
-            Some(Active { restart: Some(refusals), .. }) => *refusals = refusals.saturating_add(1),
+            Some(Active {
+                restart: Some(refusals),
+                ..
+            }) => *refusals = refusals.saturating_add(1),
             Some(active) if !full => {
                 active.restart = Some(0);
                 self.ask(id, Ask::Restart, MediaCommand::Restart { leg: id, offer });
@@ -162,7 +175,16 @@ impl Call {
         }
         if !full {
             let (audio, video) = (vec![media.audio], media.video.is_some());
-            self.ask(id, Ask::MakeOffer, MediaCommand::MakeOffer { leg: id, like, audio, video });
+            self.ask(
+                id,
+                Ask::MakeOffer,
+                MediaCommand::MakeOffer {
+                    leg: id,
+                    like,
+                    audio,
+                    video,
+                },
+            );
         }
     }
 
@@ -181,10 +203,16 @@ impl Call {
         match self.active_mut(id).map(|active| &mut active.attach) {
             Some(attach @ Attach::Offered) => {
                 *attach = Attach::Applying { owed: 1 };
-                self.ask(id, Ask::ApplyAnswer, MediaCommand::ApplyAnswer { leg: id, answer });
+                self.ask(
+                    id,
+                    Ask::ApplyAnswer,
+                    MediaCommand::ApplyAnswer { leg: id, answer },
+                );
             }
             Some(Attach::Applying { owed }) => *owed = owed.saturating_add(1),
-            Some(Attach::Idle | Attach::Offering | Attach::Applied) | None => self.command(LegCommand::Attached { leg: id }),
+            Some(Attach::Idle | Attach::Offering | Attach::Applied) | None => {
+                self.command(LegCommand::Attached { leg: id })
+            }
         }
     }
 

@@ -18,6 +18,7 @@ pub struct Audit {
     events: u32,
     asked_route: bool,
     permit: Once,
+    permit_answered: bool,
     snapshot: Once,
     answered: bool,
 }
@@ -50,8 +51,14 @@ struct Track {
 impl Audit {
     /// Watches a call from its beginning, before any output was taken.
     pub fn new(call: &Call) -> Self {
-        let caller = call.legs().next().expect("a call begins with its caller's leg");
-        let track = Track { begun: true, ..Track::default() };
+        let caller = call
+            .legs()
+            .next()
+            .expect("a call begins with its caller's leg");
+        let track = Track {
+            begun: true,
+            ..Track::default()
+        };
         Self {
             call: call.id(),
             caller,
@@ -59,6 +66,7 @@ impl Audit {
             events: 0,
             asked_route: false,
             permit: Once::No,
+            permit_answered: false,
             snapshot: Once::No,
             answered: false,
         }
@@ -66,12 +74,20 @@ impl Audit {
 
     /// Returns the legs whose protocol side carries them.
     pub fn alive(&self) -> Vec<LegId> {
-        self.legs.iter().filter(|(_, track)| track.begun && !track.ended).map(|(leg, _)| *leg).collect()
+        self.legs
+            .iter()
+            .filter(|(_, track)| track.begun && !track.ended)
+            .map(|(leg, _)| *leg)
+            .collect()
     }
 
     /// Notes an event that is about to be delivered.
     pub fn note_leg_event(&mut self, event: &LegEvent) {
-        let Some(track) = self.legs.get_mut(&event.leg()).filter(|track| track.begun && !track.ended) else {
+        let Some(track) = self
+            .legs
+            .get_mut(&event.leg())
+            .filter(|track| track.begun && !track.ended)
+        else {
             return;
         };
         match event {
@@ -91,8 +107,21 @@ impl Audit {
     /// Notes an event that is about to be delivered.
     pub fn note_media_event(&mut self, event: &MediaEvent) {
         if let MediaEvent::Closed { leg, .. } = event {
-            let track = self.legs.get(leg).expect("only a leg of the call is closed");
+            let track = self
+                .legs
+                .get(leg)
+                .expect("only a leg of the call is closed");
             assert!(track.closed, "{leg} is closed without having been told to");
+        }
+    }
+
+    /// Notes an answer to the request for a place that is about to be delivered; the first counts.
+    pub fn note_permit(&mut self, granted: bool) {
+        if self.permit == Once::Done && !self.permit_answered {
+            self.permit_answered = true;
+            if !granted {
+                self.permit = Once::Undone;
+            }
         }
     }
 
@@ -112,29 +141,56 @@ impl Audit {
                 self.permit = Once::Done;
             }
             Output::Release { call } => {
-                assert_eq!((self.permit, *call), (Once::Done, self.call), "gives back what it has not");
+                assert_eq!(
+                    (self.permit, *call),
+                    (Once::Done, self.call),
+                    "gives back what it has not"
+                );
                 self.permit = Once::Undone;
             }
             Output::Persist(snapshot) => {
-                assert_eq!((self.snapshot, snapshot.call), (Once::No, self.call), "is written twice");
+                assert_eq!(
+                    (self.snapshot, snapshot.call),
+                    (Once::No, self.call),
+                    "is written twice"
+                );
                 assert_eq!(snapshot.legs.len(), 2);
                 self.snapshot = Once::Done;
             }
             Output::Forget { call } => {
-                assert_eq!((self.snapshot, *call), (Once::Done, self.call), "forgets what was not written");
-                assert!(self.legs.values().all(|track| track.recorded), "forgotten before it is recorded");
+                assert_eq!(
+                    (self.snapshot, *call),
+                    (Once::Done, self.call),
+                    "forgets what was not written"
+                );
+                assert!(
+                    self.legs.values().all(|track| track.recorded),
+                    "forgotten before it is recorded"
+                );
                 self.snapshot = Once::Undone;
             }
             Output::Event(event) => {
-                assert_eq!((event.call, event.seq), (self.call, self.events + 1), "history has a gap");
+                assert_eq!(
+                    (event.call, event.seq),
+                    (self.call, self.events + 1),
+                    "history has a gap"
+                );
                 self.events = event.seq;
                 let Some(leg) = event.leg else {
                     return;
                 };
                 let track = self.legs.entry(leg).or_default();
-                assert!(!track.told_end, "{leg} has a life after its end: {:?}", event.kind);
+                assert!(
+                    !track.told_end,
+                    "{leg} has a life after its end: {:?}",
+                    event.kind
+                );
                 let begins = matches!(event.kind, CallEventKind::Initiated { .. });
-                assert_ne!(begins, track.told_begin, "{leg} begins with {:?}", event.kind);
+                assert_ne!(
+                    begins, track.told_begin,
+                    "{leg} begins with {:?}",
+                    event.kind
+                );
                 track.told_begin = true;
                 track.told_end = matches!(event.kind, CallEventKind::Hangup { .. });
             }
@@ -143,9 +199,20 @@ impl Audit {
                 assert!(record.started_at <= record.answered_at.unwrap_or(record.ended_at));
                 assert!(record.answered_at.unwrap_or(record.started_at) <= record.ended_at);
                 assert_eq!(record.answered_at.is_some(), record.audio.is_some());
-                let track = self.legs.get_mut(&record.leg).expect("only a leg of the call is recorded");
-                assert!(track.told_end && !track.recorded, "{} is recorded out of turn", record.leg);
-                assert!(track.ended || !track.begun, "{} is recorded alive", record.leg);
+                let track = self
+                    .legs
+                    .get_mut(&record.leg)
+                    .expect("only a leg of the call is recorded");
+                assert!(
+                    track.told_end && !track.recorded,
+                    "{} is recorded out of turn",
+                    record.leg
+                );
+                assert!(
+                    track.ended || !track.begun,
+                    "{} is recorded alive",
+                    record.leg
+                );
                 track.recorded = true;
             }
         }
@@ -154,7 +221,10 @@ impl Audit {
     fn leg_command(&mut self, command: &LegCommand) {
         let leg = command.leg();
         let (snapshot, caller, answered) = (self.snapshot, self.caller, self.answered);
-        let track = self.legs.get_mut(&leg).expect("a leg is told of before it is commanded");
+        let track = self
+            .legs
+            .get_mut(&leg)
+            .expect("a leg is told of before it is commanded");
         assert!(!track.ended, "{leg} is over and gets {command:?}");
         match command {
             LegCommand::Offer { .. } => {
@@ -165,7 +235,11 @@ impl Audit {
             LegCommand::Hangup { .. } => track.ended = true,
             LegCommand::Answer { .. } => {
                 assert!(leg == caller && !answered, "{leg} gets an answer");
-                assert_eq!(snapshot, Once::Done, "an answer goes out before the call is written down");
+                assert_eq!(
+                    snapshot,
+                    Once::Done,
+                    "an answer goes out before the call is written down"
+                );
                 self.answered = true;
             }
             LegCommand::Accepted { .. } => {
@@ -173,20 +247,32 @@ impl Audit {
                 take_one(&mut track.answers, command);
             }
             LegCommand::Held { .. } => take_one(&mut track.holds, command),
-            LegCommand::Updated { .. } | LegCommand::UpdateRefused { .. } => take_one(&mut track.updates, command),
+            LegCommand::Updated { .. } | LegCommand::UpdateRefused { .. } => {
+                take_one(&mut track.updates, command)
+            }
             LegCommand::Attached { .. } => take_one(&mut track.attaches, command),
             LegCommand::Ringing { .. } => assert_eq!(leg, caller),
-            LegCommand::Attach { .. } | LegCommand::Dtmf { .. } => assert!(answered, "{leg} is not in a conversation"),
+            LegCommand::Attach { .. } | LegCommand::Dtmf { .. } => {
+                assert!(answered, "{leg} is not in a conversation")
+            }
         }
-        assert!(track.begun, "{leg} is unknown to its protocol side and gets {command:?}");
+        assert!(
+            track.begun,
+            "{leg} is unknown to its protocol side and gets {command:?}"
+        );
     }
 
     fn media_command(&mut self, command: &MediaCommand) {
         let legs = match command {
-            MediaCommand::MakeOffer { leg, like, audio, .. } => {
+            MediaCommand::MakeOffer {
+                leg, like, audio, ..
+            } => {
                 assert!(!audio.is_empty() && leg != like);
                 let like = self.legs.get(like).expect("the other leg is known");
-                assert!(like.anchored && !like.closed, "an offer like that of a closed leg");
+                assert!(
+                    like.anchored && !like.closed,
+                    "an offer like that of a closed leg"
+                );
                 [Some(*leg), None]
             }
             MediaCommand::Bridge { a, b } => [Some(*a), Some(*b)],
@@ -231,22 +317,36 @@ impl Audit {
             }
         }
         let of = |wanted: &dyn Fn(&Track) -> bool| {
-            self.legs.iter().filter(|(_, track)| wanted(track)).map(|(leg, _)| *leg).collect::<Vec<_>>()
+            self.legs
+                .iter()
+                .filter(|(_, track)| wanted(track))
+                .map(|(leg, _)| *leg)
+                .collect::<Vec<_>>()
         };
         for list in [&mut hang_up, &mut close, &mut record] {
             list.sort();
         }
         assert_eq!(hang_up, self.alive(), "legs to hang up");
-        assert_eq!(close, of(&|track| track.anchored && !track.closed), "anchors to close");
+        assert_eq!(
+            close,
+            of(&|track| track.anchored && !track.closed),
+            "anchors to close"
+        );
         let unrecorded = of(&|track| (track.begun || track.told_begin) && !track.recorded);
         assert_eq!(record, unrecorded, "records to write");
-        assert_eq!((release, forget), (self.permit == Once::Done, self.snapshot == Once::Done));
+        assert_eq!(
+            (release, forget),
+            (self.permit == Once::Done, self.snapshot == Once::Done)
+        );
     }
 
     /// Checks a call once its inputs are delivered and its outputs taken: every hold has its reply.
     pub fn check_settled(&self) {
         for (leg, track) in &self.legs {
-            assert!(track.ended || track.holds == 0, "{leg} waits for the reply to its hold");
+            assert!(
+                track.ended || track.holds == 0,
+                "{leg} waits for the reply to its hold"
+            );
         }
     }
 
@@ -257,7 +357,10 @@ impl Audit {
         for (leg, track) in &self.legs {
             assert!(track.ended || !track.begun, "{leg} is left over");
             assert_eq!(track.anchored, track.closed, "{leg} has an anchor left");
-            assert!(track.told_end && track.recorded, "{leg} has no end or no record");
+            assert!(
+                track.told_end && track.recorded,
+                "{leg} has no end or no record"
+            );
         }
         assert_ne!(self.permit, Once::Done, "the permit is kept");
         assert_ne!(self.snapshot, Once::Done, "the snapshot is kept");
@@ -266,5 +369,6 @@ impl Audit {
 }
 
 fn take_one(owed: &mut u32, command: &LegCommand) {
-    *owed = owed.checked_sub(1).unwrap_or_else(|| unreachable!("nobody asked for {command:?}"));
+    assert!(*owed > 0, "nobody asked for {command:?}");
+    *owed -= 1;
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringtrip_model::{
-    AccountId, AudioCodec, CallerId, CallingPreference, CredentialConnectionId, CustomHeader, Digit,
-    Generator, HangupCause, LegEvent, LegId, LegParty, LegQuality, MediaCommand, MediaEvent,
-    MediaFailure, MediaPolicy, NegotiatedMedia, NodeId, OfferedMedia, PermitRefusal, Route, SdpAnswer,
-    SdpOffer, SessionId, Time, Timestamp, VideoCodec,
+    AccountId, AudioCodec, CallerId, CallingPreference, CredentialConnectionId, CustomHeader,
+    Digit, Generator, HangupCause, LegEvent, LegId, LegParty, LegQuality, MediaCommand, MediaEvent,
+    MediaFailure, MediaPolicy, NegotiatedMedia, NodeId, OfferedMedia, PermitRefusal, Route,
+    SdpAnswer, SdpOffer, SessionId, Time, Timestamp, VideoCodec,
 };
 
 use crate::call::{Call, Output};
@@ -32,7 +32,11 @@ impl Script<'_> {
 
     fn pick<T: Copy>(&mut self, from: &[T]) -> Option<T> {
         let at = usize::from(self.byte());
-        if from.is_empty() { None } else { from.get(at % from.len()).copied() }
+        if from.is_empty() {
+            None
+        } else {
+            from.get(at % from.len()).copied()
+        }
     }
 }
 
@@ -43,6 +47,8 @@ struct Stage<'a> {
     now: Time,
     /// What somebody owes the call.
     owed: VecDeque<Output>,
+    /// What the device's side of the media engine would pick.
+    favourite: AudioCodec,
     route: Route,
     transcript: Vec<Output>,
 }
@@ -55,14 +61,25 @@ pub fn play(bytes: &[u8]) -> Vec<Output> {
     let mut script = Script(bytes.iter());
     let mut rng = Generator::from_seed([script.byte(); 32]);
     let caller_account = AccountId::generate(&mut rng);
-    let callee_account = if script.flag() { AccountId::generate(&mut rng) } else { caller_account };
+    let callee_account = if script.flag() {
+        AccountId::generate(&mut rng)
+    } else {
+        caller_account
+    };
     let session = SessionId::generate(&mut rng);
-    let mut devices: Vec<_> = (0..script.byte() % 6).map(|_| SessionId::generate(&mut rng)).collect();
+    let mut devices: Vec<_> = (0..script.byte() % 6)
+        .map(|_| SessionId::generate(&mut rng))
+        .collect();
     if script.flag() {
         devices.push(session);
     }
     let policy = |bits: u8| MediaPolicy {
-        audio: AudioCodec::ALL.into_iter().enumerate().filter(|(i, _)| bits >> i & 1 == 0).map(|(_, c)| c).collect(),
+        audio: AudioCodec::ALL
+            .into_iter()
+            .enumerate()
+            .filter(|(i, _)| bits >> i & 1 == 0)
+            .map(|(_, c)| c)
+            .collect(),
         video: bits & 16 == 0,
     };
     let party = |account, policy| LegParty {
@@ -79,7 +96,11 @@ pub fn play(bytes: &[u8]) -> Vec<Output> {
         kind => Route::User {
             party: party(callee_account, policy(script.byte())),
             enabled: kind != 2,
-            preference: if kind < 5 { CallingPreference::Internal } else { CallingPreference::Unrestricted },
+            preference: if kind < 5 {
+                CallingPreference::Internal
+            } else {
+                CallingPreference::Unrestricted
+            },
             devices,
         },
     };
@@ -87,20 +108,37 @@ pub fn play(bytes: &[u8]) -> Vec<Output> {
         leg: LegId::generate(&mut rng),
         session,
         party: party(caller_account, policy(script.byte())),
-        destination: if script.byte() == 7 { "+15550100".to_owned() } else { "bob".to_owned() },
+        destination: if script.byte() == 7 {
+            "+15550100".to_owned()
+        } else {
+            "bob".to_owned()
+        },
         caller: CallerId::default(),
         offer: SdpOffer(String::new()),
         protocol_call_id: "a".to_owned(),
         custom_headers: Vec::new(),
         client_state: None,
     };
-    let settings = Arc::new(Settings::new(NodeId(1), Timestamp::from_secs(1_790_000_000), Vec::new()));
+    let settings = Arc::new(Settings::new(
+        NodeId(1),
+        Timestamp::from_secs(1_790_000_000),
+        Vec::new(),
+    ));
     let now = Time::from_secs(1);
     let call = Call::incoming(incoming, &settings, rng, now).expect("the event is an incoming leg");
     let audit = Audit::new(&call);
-    let mut stage =
-        Stage { script, call, audit, now, owed: VecDeque::new(), route, transcript: Vec::new() };
+    let mut stage = Stage {
+        script,
+        call,
+        audit,
+        now,
+        owed: VecDeque::new(),
+        favourite: AudioCodec::Opus,
+        route,
+        transcript: Vec::new(),
+    };
     stage.drain();
+    stage.begin();
     for _ in 0..MAX_STEPS {
         if stage.script.0.len() == 0 {
             break;
@@ -121,7 +159,9 @@ impl Stage<'_> {
             self.audit.note_output(&output);
             let is_question = match &output {
                 Output::Media(command) => match command {
-                    MediaCommand::Bridge { .. } | MediaCommand::Hold { .. } | MediaCommand::SendDigit { .. } => false,
+                    MediaCommand::Bridge { .. }
+                    | MediaCommand::Hold { .. }
+                    | MediaCommand::SendDigit { .. } => false,
                     MediaCommand::ReadOffer { .. }
                     | MediaCommand::MakeAnswer { .. }
                     | MediaCommand::MakeOffer { .. }
@@ -136,12 +176,48 @@ impl Stage<'_> {
                 | Output::Event(_)
                 | Output::Record(_) => false,
             };
+            if let Output::Media(MediaCommand::MakeOffer { audio, .. }) = &output {
+                self.favourite = audio[0];
+            }
             if is_question {
                 self.owed.push_back(output.clone());
             }
             self.transcript.push(output);
         }
         self.audit.check_settled();
+    }
+
+    /// Plays the opening well, as far as the script wants: most of a call's states lie behind it.
+    fn begin(&mut self) {
+        let chapter = self.script.byte() % 4;
+        if chapter == 0 {
+            return;
+        }
+        self.serve_all();
+        let Some(device) = self.call.legs().nth(1) else {
+            return;
+        };
+        self.leg(LegEvent::Ringing { leg: device });
+        if chapter == 1 {
+            return;
+        }
+        self.leg(LegEvent::Answered {
+            leg: device,
+            answer: SdpAnswer(String::new()),
+            custom_headers: Vec::new(),
+        });
+        if chapter == 3 {
+            self.serve_all();
+            for leg in self.audit.alive() {
+                self.media(MediaEvent::Connected { leg });
+            }
+        }
+    }
+
+    fn serve_all(&mut self) {
+        while !self.owed.is_empty() {
+            self.serve(true);
+        }
     }
 
     fn step(&mut self) {
@@ -154,25 +230,32 @@ impl Stage<'_> {
                     self.owed.push_back(output);
                 }
             }
-            15..=22 => self.leg_event(),
-            23 => self.media_event(),
+            15..=21 => self.leg_event(),
+            22 | 23 => self.media_event(),
             24 => self.lookup_nonsense(),
-            25..=27 => self.pass(u64::from(self.script.0.len() as u8) * 10),
+            25..=27 => self.pass_some(),
             28 => self.pass(1_000),
-            29 => self.pass(20_000),
-            30 => {
+            29 if self.script.byte() < 64 => self.pass(20_000),
+            30 if self.script.byte() < 64 => {
                 if let Some(due) = self.call.poll_timeout() {
                     self.now = self.now.max(due);
                     self.timeout();
                 }
             }
+            29 | 30 => self.serve(true),
             _ => {
                 if self.script.byte() > 250 {
-                    self.call.abort(HangupCause::NormalTemporaryFailure, self.now);
+                    self.call
+                        .abort(HangupCause::NormalTemporaryFailure, self.now);
                     self.drain();
                 }
             }
         }
+    }
+
+    fn pass_some(&mut self) {
+        let millis = u64::from(self.script.byte()) * 10;
+        self.pass(millis);
     }
 
     fn pass(&mut self, millis: u64) {
@@ -183,7 +266,10 @@ impl Stage<'_> {
     fn timeout(&mut self) {
         self.call.handle_timeout(self.now);
         self.drain();
-        assert!(self.call.poll_timeout().is_none_or(|due| due > self.now), "a timer that does not run out");
+        assert!(
+            self.call.poll_timeout().is_none_or(|due| due > self.now),
+            "a timer that does not run out"
+        );
     }
 
     fn media(&mut self, event: MediaEvent) {
@@ -199,8 +285,15 @@ impl Stage<'_> {
     }
 
     fn negotiated(&mut self) -> NegotiatedMedia {
-        let audio = if self.script.byte() > 240 { AudioCodec::Pcma } else { AudioCodec::Opus };
-        NegotiatedMedia { audio, video: self.script.flag().then_some(VideoCodec::Vp8) }
+        let audio = if self.script.byte() > 240 {
+            AudioCodec::Pcma
+        } else {
+            self.favourite
+        };
+        NegotiatedMedia {
+            audio,
+            video: self.script.flag().then_some(VideoCodec::Vp8),
+        }
     }
 
     fn failure(&mut self) -> MediaFailure {
@@ -226,11 +319,20 @@ impl Stage<'_> {
                 return;
             }
             Output::NeedRoute(_) => {
-                let route = if well { self.route.clone() } else { Route::Unavailable };
+                let route = if well {
+                    self.route.clone()
+                } else {
+                    Route::Unavailable
+                };
                 self.call.handle_route(route, self.now);
             }
             Output::NeedPermit(_) => {
-                let result = if well { Ok(()) } else { Err(PermitRefusal::Node) };
+                let result = if well {
+                    Ok(())
+                } else {
+                    Err(PermitRefusal::Node)
+                };
+                self.audit.note_permit(well);
                 self.call.handle_permit(result, self.now);
             }
             Output::Persist(_) => {
@@ -249,10 +351,14 @@ impl Stage<'_> {
 
     fn played(&mut self, command: MediaCommand, well: bool) -> Option<MediaEvent> {
         Some(match command {
-            MediaCommand::Close { leg } => MediaEvent::Closed { leg, quality: well.then(LegQuality::default) },
-            MediaCommand::Restart { leg, .. } if well => {
-                MediaEvent::RestartReady { leg, answer: SdpAnswer(String::new()) }
-            }
+            MediaCommand::Close { leg } => MediaEvent::Closed {
+                leg,
+                quality: well.then(LegQuality::default),
+            },
+            MediaCommand::Restart { leg, .. } if well => MediaEvent::RestartReady {
+                leg,
+                answer: SdpAnswer(String::new()),
+            },
             MediaCommand::Restart { leg, .. } => MediaEvent::RestartRefused { leg },
             MediaCommand::ReadOffer { leg, .. }
             | MediaCommand::MakeAnswer { leg, .. }
@@ -260,18 +366,33 @@ impl Stage<'_> {
             | MediaCommand::ApplyAnswer { leg, .. }
                 if !well =>
             {
-                MediaEvent::Refused { leg, failure: self.failure() }
+                MediaEvent::Refused {
+                    leg,
+                    failure: self.failure(),
+                }
             }
             MediaCommand::ReadOffer { leg, .. } => {
-                let offered = OfferedMedia { audio: AudioCodec::ALL.to_vec(), video: self.script.flag() };
+                let offered = OfferedMedia {
+                    audio: AudioCodec::ALL.to_vec(),
+                    video: self.script.flag(),
+                };
                 MediaEvent::OfferRead { leg, offered }
             }
-            MediaCommand::MakeAnswer { leg, .. } => {
-                MediaEvent::AnswerReady { leg, answer: SdpAnswer(String::new()) }
-            }
-            MediaCommand::MakeOffer { leg, .. } => MediaEvent::OfferReady { leg, offer: SdpOffer(String::new()) },
-            MediaCommand::ApplyAnswer { leg, .. } => MediaEvent::AnswerApplied { leg, media: self.negotiated() },
-            MediaCommand::Bridge { .. } | MediaCommand::Hold { .. } | MediaCommand::SendDigit { .. } => return None,
+            MediaCommand::MakeAnswer { leg, .. } => MediaEvent::AnswerReady {
+                leg,
+                answer: SdpAnswer(String::new()),
+            },
+            MediaCommand::MakeOffer { leg, .. } => MediaEvent::OfferReady {
+                leg,
+                offer: SdpOffer(String::new()),
+            },
+            MediaCommand::ApplyAnswer { leg, .. } => MediaEvent::AnswerApplied {
+                leg,
+                media: self.negotiated(),
+            },
+            MediaCommand::Bridge { .. }
+            | MediaCommand::Hold { .. }
+            | MediaCommand::SendDigit { .. } => return None,
         })
     }
 
@@ -283,23 +404,45 @@ impl Stage<'_> {
         let event = match self.script.byte() % 24 {
             0..=3 => LegEvent::Ringing { leg },
             4..=9 => {
-                let header = CustomHeader { name: "X-A".to_owned(), value: "1".to_owned() };
-                LegEvent::Answered { leg, answer: SdpAnswer(String::new()), custom_headers: vec![header] }
+                let header = CustomHeader {
+                    name: "X-A".to_owned(),
+                    value: "1".to_owned(),
+                };
+                LegEvent::Answered {
+                    leg,
+                    answer: SdpAnswer(String::new()),
+                    custom_headers: vec![header],
+                }
             }
             10 | 11 => {
                 let held = [None, Some(true), Some(false)];
-                LegEvent::HoldRequested { leg, held: self.script.pick(&held).flatten() }
+                LegEvent::HoldRequested {
+                    leg,
+                    held: self.script.pick(&held).flatten(),
+                }
             }
-            12 | 13 => LegEvent::UpdateRequested { leg, offer: SdpOffer(String::new()) },
+            12 | 13 => LegEvent::UpdateRequested {
+                leg,
+                offer: SdpOffer(String::new()),
+            },
             14 | 15 => {
                 let digits = vec![Digit::from_event(self.script.byte() & 15).expect("below 16"); 3];
                 LegEvent::Dtmf { leg, digits }
             }
             16 => LegEvent::Lost { leg },
             17 | 18 => LegEvent::Returned { leg },
-            19..=21 => LegEvent::AttachAnswered { leg, answer: SdpAnswer(String::new()) },
-            22 => LegEvent::Hangup { leg, cause: None },
-            _ => LegEvent::Hangup { leg, cause: self.script.pick(&HangupCause::ALL) },
+            19..=21 => LegEvent::AttachAnswered {
+                leg,
+                answer: SdpAnswer(String::new()),
+            },
+            _ => match self.script.byte() {
+                0..=29 => LegEvent::Hangup { leg, cause: None },
+                30..=49 => LegEvent::Hangup {
+                    leg,
+                    cause: self.script.pick(&HangupCause::ALL),
+                },
+                _ => LegEvent::Returned { leg },
+            },
         };
         self.leg(event);
     }
@@ -316,15 +459,42 @@ impl Stage<'_> {
             2 => MediaEvent::Stalled { leg },
             3 => MediaEvent::Resumed { leg },
             4 => MediaEvent::Failed { leg, failure: None },
-            5 => MediaEvent::Failed { leg, failure: Some(self.failure()) },
-            6 => MediaEvent::Digit { leg, digit: Digit::from_event(11).expect("below 16") },
-            7 => MediaEvent::OfferReady { leg, offer: SdpOffer(String::new()) },
-            8 => MediaEvent::AnswerReady { leg, answer: SdpAnswer(String::new()) },
-            9 => MediaEvent::AnswerApplied { leg, media: self.negotiated() },
-            10 => MediaEvent::Refused { leg, failure: self.failure() },
-            11 => MediaEvent::RestartReady { leg, answer: SdpAnswer(String::new()) },
+            5 => MediaEvent::Failed {
+                leg,
+                failure: Some(self.failure()),
+            },
+            6 => MediaEvent::Digit {
+                leg,
+                digit: Digit::from_event(11).expect("below 16"),
+            },
+            7 => MediaEvent::OfferReady {
+                leg,
+                offer: SdpOffer(String::new()),
+            },
+            8 => MediaEvent::AnswerReady {
+                leg,
+                answer: SdpAnswer(String::new()),
+            },
+            9 => MediaEvent::AnswerApplied {
+                leg,
+                media: self.negotiated(),
+            },
+            10 => MediaEvent::Refused {
+                leg,
+                failure: self.failure(),
+            },
+            11 => MediaEvent::RestartReady {
+                leg,
+                answer: SdpAnswer(String::new()),
+            },
             12 => MediaEvent::RestartRefused { leg },
-            _ => MediaEvent::OfferRead { leg, offered: OfferedMedia { audio: Vec::new(), video: true } },
+            _ => MediaEvent::OfferRead {
+                leg,
+                offered: OfferedMedia {
+                    audio: Vec::new(),
+                    video: true,
+                },
+            },
         };
         self.media(event);
     }
@@ -332,7 +502,10 @@ impl Stage<'_> {
     fn lookup_nonsense(&mut self) {
         match self.script.byte() % 3 {
             0 => self.call.handle_route(self.route.clone(), self.now),
-            1 => self.call.handle_permit(Ok(()), self.now),
+            1 => {
+                self.audit.note_permit(true);
+                self.call.handle_permit(Ok(()), self.now);
+            }
             _ => self.call.handle_persisted(self.now),
         }
         self.drain();
@@ -354,7 +527,8 @@ impl Stage<'_> {
         // The dead stay dead.
         for leg in self.call.legs().collect::<Vec<_>>() {
             self.call.handle_leg(LegEvent::Returned { leg }, self.now);
-            self.call.handle_media(MediaEvent::Closed { leg, quality: None }, self.now);
+            self.call
+                .handle_media(MediaEvent::Closed { leg, quality: None }, self.now);
         }
         self.call.abort(HangupCause::NormalClearing, self.now);
         assert_eq!(self.call.poll_output(), None, "a call that is over goes on");

@@ -59,6 +59,18 @@ scenario('a screen share to "<user>-screen" is refused like any unknown destinat
   await outgoing.endedWith('UNALLOCATED_NUMBER', 1);
 });
 
+for (const [what, destination, cause, code] of [
+  ['an address in a foreign domain', 'sip:somebody@example.com', 'BEARERCAPABILITY_NOTAUTH', 57],
+  ['a telephone number without a trunk', '+15550100', 'NO_ROUTE_DESTINATION', 3],
+  ['something that is no address', 'sip:@', 'INVALID_NUMBER_FORMAT', 28],
+]) {
+  scenario(`${what}: ${cause}`, async (lab) => {
+    const alice = await lab.login(await lab.tenant.user(), 'Alice');
+    const outgoing = await alice.call(destination);
+    await outgoing.endedWith(cause, code);
+  });
+}
+
 scenario('a credential that was deleted cannot be called', async (lab) => {
   const [aliceUser, bobUser] = await Promise.all([lab.tenant.user(), lab.tenant.user()]);
   const alice = await lab.login(aliceUser, 'Alice');

@@ -6,7 +6,7 @@ use crate::page::{MAX_SIZE, PageRequest};
 use crate::query::Query;
 
 /// Feeds bytes to the reader of JSON bodies: what it accepts holds no U+0000.
-pub fn fuzz_json_body(bytes: &[u8]) {
+pub fn fuzz_rest_body(bytes: &[u8]) {
     if let Ok(object) = json::parse(bytes) {
         let printed = serde_json::to_string(&object).expect("what was parsed can be printed");
         assert!(
@@ -17,7 +17,7 @@ pub fn fuzz_json_body(bytes: &[u8]) {
 }
 
 /// Feeds bytes to the reader of query strings: pages lie in range, and filters hold no U+0000.
-pub fn fuzz_query(bytes: &[u8]) {
+pub fn fuzz_rest_query(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let Ok(query) = Query::parse(&text) else {
         return;

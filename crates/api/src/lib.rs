@@ -5,9 +5,13 @@
 //! what [`ApiConfig`] brings, and it never talks to the call engines. What it knows about live calls
 //! and sessions, it asks of the bus.
 //!
-//! ```ignore
+//! ```no_run
+//! # use axum::{Router, routing::get};
+//! # use ringtrip_api::{Api, ApiConfig, Clock};
+//! # fn app(store: ringtrip_store::Store, bus: ringtrip_cluster::Bus, clock: Clock, generator: ringtrip_model::Generator) -> Router {
 //! let api = Api::new(store, bus, ApiConfig { clock, generator });
-//! let app = Router::new().route("/livez", get(livez)).fallback_service(ringtrip_api::router(api));
+//! Router::new().route("/livez", get(async || "alive")).fallback_service(ringtrip_api::router(api))
+//! # }
 //! ```
 //!
 //! Mount [`router`] as the fallback of the node's router, not by `merge`: it answers **every** path, unknown

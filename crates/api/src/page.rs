@@ -116,15 +116,16 @@ mod tests {
     use super::*;
 
     fn read(raw: &str) -> Result<(u32, u32), String> {
-        PageRequest::read(&Query::parse(raw).unwrap(), 50)
-            .map(|p| (p.number, p.size))
-            .map_err(|error| match error {
-                ApiError::InvalidQuery {
-                    place: Place::Pointer(pointer),
-                    ..
-                } => pointer.into_owned(),
-                other => panic!("{other:?}"),
-            })
+        let read = PageRequest::read(&Query::parse(raw).unwrap(), 50);
+        if let Err(ApiError::InvalidQuery {
+            place: Place::Pointer(pointer),
+            ..
+        }) = read
+        {
+            return Err(pointer.into_owned());
+        }
+        let page = read.unwrap();
+        Ok((page.number, page.size))
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use proptest::prelude::*;
-use ringtrip_api::fuzz::{fuzz_json_body, fuzz_query};
+use ringtrip_api::fuzz::{fuzz_rest_body, fuzz_rest_query};
 
 const BODIES: &[&str] = &[
     r#"{"connection_id":"1293384261075731499","name":"a\"b\\c","tag":null,"expires_at":"2027-02-02T22:25:27.521Z"}"#,
@@ -30,10 +30,10 @@ fn corpus(name: &str) -> Vec<Vec<u8>> {
 
 #[test]
 fn the_corpus_is_replayed() {
-    let (bodies, queries) = (corpus("api_json_body"), corpus("api_query"));
+    let (bodies, queries) = (corpus("rest_body"), corpus("rest_query"));
     assert!(bodies.len() >= 5 && queries.len() >= 4);
-    bodies.iter().for_each(|bytes| fuzz_json_body(bytes));
-    queries.iter().for_each(|bytes| fuzz_query(bytes));
+    bodies.iter().for_each(|bytes| fuzz_rest_body(bytes));
+    queries.iter().for_each(|bytes| fuzz_rest_query(bytes));
 }
 
 /// One of some good inputs with a few bytes replaced, inserted or cut.
@@ -62,21 +62,21 @@ proptest! {
 
     #[test]
     fn any_bytes_are_a_body_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        fuzz_json_body(&bytes);
+        fuzz_rest_body(&bytes);
     }
 
     #[test]
     fn mutated_bodies_are_read_or_refused(bytes in mutated(BODIES)) {
-        fuzz_json_body(&bytes);
+        fuzz_rest_body(&bytes);
     }
 
     #[test]
     fn any_bytes_are_a_query_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        fuzz_query(&bytes);
+        fuzz_rest_query(&bytes);
     }
 
     #[test]
     fn mutated_queries_are_read_or_refused(bytes in mutated(QUERIES)) {
-        fuzz_query(&bytes);
+        fuzz_rest_query(&bytes);
     }
 }

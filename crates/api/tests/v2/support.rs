@@ -15,32 +15,31 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 /// 2026-11-21T09:30:00.123456Z.
-pub const START: i64 = 1_795_253_400_123_456;
+pub(crate) const START: i64 = 1_795_253_400_123_456;
 
-pub struct World {
-    pub api: Api,
-    pub store: Store,
-    pub bus: Bus,
-    pub router: Router,
-    pub alice: Tenant,
-    pub bob: Tenant,
+pub(crate) struct World {
+    pub(crate) store: Store,
+    pub(crate) bus: Bus,
+    pub(crate) router: Router,
+    pub(crate) alice: Tenant,
+    pub(crate) bob: Tenant,
     clock: Arc<AtomicI64>,
 }
 
-pub struct Tenant {
-    pub account: AccountId,
-    pub key: String,
-    pub connection: String,
+pub(crate) struct Tenant {
+    pub(crate) account: AccountId,
+    pub(crate) key: String,
+    pub(crate) connection: String,
 }
 
-pub struct Answer {
-    pub status: u16,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl World {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let clock = Arc::new(AtomicI64::new(START));
         let mut rng = Generator::from_seed([7; 32]);
         let config = StoreConfig {
@@ -56,10 +55,8 @@ impl World {
             clock: Arc::new(move || Timestamp::from_micros(ticking.load(Ordering::Relaxed))),
             generator: rng,
         };
-        let api = Api::new(store.clone(), bus.clone(), config);
         let mut world = Self {
-            router: router(api.clone()),
-            api,
+            router: router(Api::new(store.clone(), bus.clone(), config)),
             store,
             bus,
             alice: Tenant {
@@ -88,7 +85,7 @@ impl World {
     }
 
     /// Makes a credential of Alice's and returns it.
-    pub async fn credential(&self, mut body: Value) -> Value {
+    pub(crate) async fn credential(&self, mut body: Value) -> Value {
         if body.get("connection_id").is_none() {
             body["connection_id"] = self.alice.connection.as_str().into();
         }
@@ -99,11 +96,11 @@ impl World {
         answer.json()["data"].clone()
     }
 
-    pub fn advance_secs(&self, secs: i64) {
+    pub(crate) fn advance_secs(&self, secs: i64) {
         self.clock.fetch_add(secs * 1_000_000, Ordering::Relaxed);
     }
 
-    pub async fn send(&self, request: Request<Body>) -> Answer {
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         Answer {
@@ -113,7 +110,7 @@ impl World {
         }
     }
 
-    pub async fn request(
+    pub(crate) async fn request(
         &self,
         tenant: &Tenant,
         method: &str,
@@ -130,24 +127,24 @@ impl World {
         self.send(request).await
     }
 
-    pub async fn get(&self, tenant: &Tenant, path: &str) -> Answer {
+    pub(crate) async fn get(&self, tenant: &Tenant, path: &str) -> Answer {
         self.request(tenant, "GET", path, Body::empty()).await
     }
 
-    pub async fn delete(&self, tenant: &Tenant, path: &str) -> Answer {
+    pub(crate) async fn delete(&self, tenant: &Tenant, path: &str) -> Answer {
         self.request(tenant, "DELETE", path, Body::empty()).await
     }
 
-    pub async fn post(&self, tenant: &Tenant, path: &str, body: Value) -> Answer {
+    pub(crate) async fn post(&self, tenant: &Tenant, path: &str, body: Value) -> Answer {
         self.request(tenant, "POST", path, body.to_string()).await
     }
 
-    pub async fn patch(&self, tenant: &Tenant, path: &str, body: Value) -> Answer {
+    pub(crate) async fn patch(&self, tenant: &Tenant, path: &str, body: Value) -> Answer {
         self.request(tenant, "PATCH", path, body.to_string()).await
     }
 
     /// Plays the node's signalling: confirms every revocation and keeps its scope.
-    pub fn revocations(&self) -> tokio::sync::mpsc::UnboundedReceiver<RevokeScope> {
+    pub(crate) fn revocations(&self) -> tokio::sync::mpsc::UnboundedReceiver<RevokeScope> {
         let mut taken = self.bus.subscribe_revocations();
         let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
         tokio::spawn(async move {
@@ -174,23 +171,23 @@ async fn tenant(store: &Store, email: &str, rng: &mut Generator) -> (AccountId, 
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         assert_eq!(self.header("content-type"), "application/json");
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
             .map_or("", |value| value.to_str().unwrap())
     }
 
-    pub fn id(&self) -> String {
+    pub(crate) fn id(&self) -> String {
         self.json()["data"]["id"].as_str().unwrap().to_owned()
     }
 
     /// Returns status, code and place of the only error.
-    pub fn error(&self) -> (u16, String, String) {
+    pub(crate) fn error(&self) -> (u16, String, String) {
         let body = self.json();
         let errors = body["errors"]
             .as_array()
@@ -209,7 +206,7 @@ impl Answer {
         )
     }
 
-    pub fn assert_error(&self, status: u16, code: &str, place: &str) {
+    pub(crate) fn assert_error(&self, status: u16, code: &str, place: &str) {
         assert_eq!(
             self.error(),
             (status, code.to_owned(), place.to_owned()),

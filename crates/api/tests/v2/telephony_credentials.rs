@@ -439,7 +439,8 @@ async fn a_revocation_outlives_the_client_that_asked_for_it() {
     let world = World::new().await;
     let mut taken = world.bus.subscribe_revocations();
     let made = world.credential(json!({})).await;
-    let request = world.delete(&world.alice, &at(&made));
+    let path = at(&made);
+    let request = world.delete(&world.alice, &path);
     let revocation = tokio::select! {
         answer = request => panic!("answered before its sessions ended: {answer:?}"),
         revocation = taken.recv() => revocation.unwrap(),

@@ -8,7 +8,7 @@ use ringtrip_switch::Output;
 
 fn keys(text: &str) -> Vec<Digit> {
     text.chars()
-        .map(|key| Digit::from_char(key).unwrap())
+        .map(|key| Digit::from_char(key).expect("a key"))
         .collect()
 }
 

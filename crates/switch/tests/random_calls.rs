@@ -1,4 +1,8 @@
 //! Random lives of calls, honest and hostile, under the eyes of an audit.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test looks for the few outputs it is about"
+)]
 
 use proptest::prelude::*;
 use ringtrip_switch::fuzz::{fuzz_call, fuzz_destination, play};
@@ -6,16 +10,22 @@ use ringtrip_switch::{Output, parse_destination};
 
 fn corpus(name: &str) -> Vec<Vec<u8>> {
     let folder = format!("{}/../../fuzz/corpus/{name}", env!("CARGO_MANIFEST_DIR"));
-    let mut files: Vec<_> = std::fs::read_dir(&folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let entries = std::fs::read_dir(&folder).expect("the corpus is part of the repository");
+    let mut files: Vec<_> = entries.map(|entry| entry.expect("a file").path()).collect();
     files.sort();
     assert!(!files.is_empty(), "{folder} holds nothing");
     files
         .into_iter()
-        .map(|file| std::fs::read(file).unwrap())
+        .map(|file| std::fs::read(file).expect("a readable file"))
         .collect()
+}
+
+/// How many random calls to play; `RINGTRIP_SEEDS` asks for more.
+fn seeds() -> u64 {
+    std::env::var("RINGTRIP_SEEDS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(2_000)
 }
 
 #[test]
@@ -44,7 +54,7 @@ fn noise(seed: u64, len: usize) -> Vec<u8> {
 #[test]
 fn random_scripts_reach_every_part_of_a_call() {
     let mut reached = std::collections::BTreeMap::<&str, usize>::new();
-    for seed in 0..2_000 {
+    for seed in 0..seeds() {
         for output in play(&noise(seed, 400)) {
             let name = match output {
                 Output::Leg(command) => match command {

@@ -1,6 +1,10 @@
 //! A desk around one call: it plays look-ups and the media engine, keeps what the call put out, and
 //! lets an audit watch.
 #![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test looks for the few outputs it is about"
+)]
+#![allow(
     dead_code,
     unreachable_pub,
     reason = "every test file uses its own part of the desk"
@@ -158,7 +162,8 @@ impl Desk {
             client_state: scene.client_state.clone(),
         };
         let now = Time::from_secs(10);
-        let call = Call::incoming(event, &Arc::new(scene.settings.clone()), rng(60), now).unwrap();
+        let call = Call::incoming(event, &Arc::new(scene.settings.clone()), rng(60), now)
+            .expect("an incoming leg");
         let audit = Audit::new(&call);
         let mut desk = Self {
             call,
@@ -216,7 +221,7 @@ impl Desk {
             .owed
             .iter()
             .position(|o| matches!(o, Output::Media(c) if leg_of(c) == leg))
-            .unwrap();
+            .expect("the leg has a question");
         self.owed.remove(at);
         self.media(MediaEvent::Refused { leg, failure });
     }
@@ -277,7 +282,7 @@ impl Desk {
                     .iter()
                     .rev()
                     .find(|(of, ..)| *of == leg)
-                    .unwrap();
+                    .expect("an answer follows an offer");
                 let audio = self.picks.unwrap_or(audio[0]);
                 let video = (*video && self.takes_video).then_some(VideoCodec::Vp8);
                 MediaEvent::AnswerApplied {

@@ -31,6 +31,7 @@
 mod ask;
 mod call;
 mod dial;
+mod ending;
 mod event;
 pub mod fuzz;
 mod hangup;

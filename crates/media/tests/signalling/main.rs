@@ -1,4 +1,5 @@
 //! The signalling side of media: SDP, negotiation, and the life of anchors. One file per behaviour.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod answering;
 mod bounds;

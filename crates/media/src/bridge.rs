@@ -38,7 +38,10 @@ impl Bridges {
 
     /// Ends the bridge of an anchor, if it has one.
     pub(crate) fn leave(&mut self, anchor: AnchorId) {
-        let partner = self.ends.get_mut(index(anchor)).and_then(|end| end.partner.take());
+        let partner = self
+            .ends
+            .get_mut(index(anchor))
+            .and_then(|end| end.partner.take());
         if let Some(partner) = partner
             && let Some(end) = self.ends.get_mut(index(partner))
         {
@@ -90,7 +93,10 @@ mod tests {
     use super::*;
 
     fn anchor(slot: u32) -> AnchorId {
-        AnchorId { slot, generation: 1 }
+        AnchorId {
+            slot,
+            generation: 1,
+        }
     }
 
     fn bridges(count: u32) -> Bridges {
@@ -107,7 +113,10 @@ mod tests {
         bridges.join(anchor(0), anchor(1));
         assert_eq!(bridges.route(anchor(0)), Some(anchor(1)));
         assert!(bridges.hold(anchor(1), true) && !bridges.hold(anchor(1), true));
-        assert_eq!((bridges.route(anchor(0)), bridges.route(anchor(1))), (None, None));
+        assert_eq!(
+            (bridges.route(anchor(0)), bridges.route(anchor(1))),
+            (None, None)
+        );
         bridges.hold(anchor(0), true);
         bridges.hold(anchor(1), false);
         assert_eq!(bridges.route(anchor(1)), None, "the other still holds");
@@ -136,7 +145,10 @@ mod tests {
         bridges.hold(anchor(0), true);
         bridges.take_over(anchor(0), anchor(2));
         assert_eq!(bridges.partner(anchor(1)), Some(anchor(2)));
-        assert_eq!((bridges.partner(anchor(0)), bridges.route(anchor(2))), (None, None));
+        assert_eq!(
+            (bridges.partner(anchor(0)), bridges.route(anchor(2))),
+            (None, None)
+        );
         bridges.hold(anchor(2), false);
         assert_eq!(bridges.route(anchor(2)), Some(anchor(1)));
     }

@@ -104,12 +104,27 @@ impl DigitSender {
         };
         let end = step >= UPDATES;
         self.state = if step + 1 == UPDATES + ENDS {
-            Sending::Gap { until: began + CYCLE }
+            Sending::Gap {
+                until: began + CYCLE,
+            }
         } else {
-            Sending::Tone { digit, began, step: step + 1 }
+            Sending::Tone {
+                digit,
+                began,
+                step: step + 1,
+            }
         };
-        let duration_ms = if end { TONE_MS } else { (u32::from(step) + 1) * 20 };
-        Some(EventPacket { digit, first: step == 0, end, duration_ms })
+        let duration_ms = if end {
+            TONE_MS
+        } else {
+            (u32::from(step) + 1) * 20
+        };
+        Some(EventPacket {
+            digit,
+            first: step == 0,
+            end,
+            duration_ms,
+        })
     }
 
     /// Moves what waits (not what is being sent) to another sender.
@@ -178,14 +193,24 @@ mod tests {
         let mut sent = Vec::new();
         for now in (1_000..1_400).step_by(5) {
             while let Some(packet) = sender.poll(ms(now)) {
-                sent.push((now - 1_000, packet.digit.as_char(), packet.duration_ms, packet.end));
+                sent.push((
+                    now - 1_000,
+                    packet.digit.as_char(),
+                    packet.duration_ms,
+                    packet.end,
+                ));
             }
         }
         let key = |began: u64, key| {
-            [(0, 20, false), (20, 40, false), (40, 60, false), (60, 80, false)]
-                .into_iter()
-                .chain([(80, 100, true), (100, 100, true), (120, 100, true)])
-                .map(move |(at, duration, end)| (began + at, key, duration, end))
+            [
+                (0, 20, false),
+                (20, 40, false),
+                (40, 60, false),
+                (60, 80, false),
+            ]
+            .into_iter()
+            .chain([(80, 100, true), (100, 100, true), (120, 100, true)])
+            .map(move |(at, duration, end)| (began + at, key, duration, end))
         };
         assert_eq!(sent, key(0, '5').chain(key(160, '#')).collect::<Vec<_>>());
         assert_eq!(sender.next_at(), None);
@@ -193,29 +218,54 @@ mod tests {
 
     #[test]
     fn the_duration_counts_in_the_negotiated_clock() {
-        let packet = EventPacket { digit: digit('*'), first: false, end: true, duration_ms: 100 };
+        let packet = EventPacket {
+            digit: digit('*'),
+            first: false,
+            end: true,
+            duration_ms: 100,
+        };
         assert_eq!(packet.payload(8_000), [10, 0x8A, 0x03, 0x20]);
         assert_eq!(packet.payload(48_000), [10, 0x8A, 0x12, 0xC0]);
-        assert_eq!(rescale(packet.payload(8_000), 8_000, 48_000), packet.payload(48_000));
-        assert_eq!(rescale([1, 0, 0xFF, 0xFF], 8_000, 48_000), [1, 0, 0xFF, 0xFF], "saturates");
+        assert_eq!(
+            rescale(packet.payload(8_000), 8_000, 48_000),
+            packet.payload(48_000)
+        );
+        assert_eq!(
+            rescale([1, 0, 0xFF, 0xFF], 8_000, 48_000),
+            [1, 0, 0xFF, 0xFF],
+            "saturates"
+        );
     }
 
     #[test]
     fn the_queue_is_bounded() {
         let mut sender = DigitSender::default();
-        assert_eq!((0..100).filter(|_| sender.push(digit('1'))).count(), MAX_QUEUED);
+        assert_eq!(
+            (0..100).filter(|_| sender.push(digit('1'))).count(),
+            MAX_QUEUED
+        );
     }
 
     #[test]
     fn a_key_is_heard_once() {
         let mut detector = DigitDetector::default();
         let mut hear = |timestamp, payload: &[u8], now| {
-            detector.detect(1, timestamp, payload, ms(now)).map(Digit::as_char)
+            detector
+                .detect(1, timestamp, payload, ms(now))
+                .map(Digit::as_char)
         };
         assert_eq!(hear(100, &[5, 10, 0, 1], 0), Some('5'));
         assert_eq!(hear(100, &[5, 0x8A, 0, 1], 100), None, "the same event");
-        assert_eq!(hear(260, &[5, 10, 0, 1], 160), Some('5'), "the same key again");
-        assert_eq!(hear(100, &[5, 0x8A, 0, 1], 165), None, "a straggler of the first");
+        assert_eq!(
+            hear(260, &[5, 10, 0, 1], 160),
+            Some('5'),
+            "the same key again"
+        );
+        assert_eq!(
+            hear(100, &[5, 0x8A, 0, 1], 165),
+            None,
+            "a straggler of the first"
+        );
         assert_eq!(hear(400, &[16, 10, 0, 1], 300), None, "flash is no key");
         assert_eq!(hear(500, &[5, 10], 400), None, "too short");
         assert_eq!(hear(600, &[0x8A], 500), None);
@@ -225,7 +275,11 @@ mod tests {
     fn a_flood_of_events_is_no_flood_of_keys() {
         let mut detector = DigitDetector::default();
         let heard = (0..1_000_u32)
-            .filter(|n| detector.detect(1, n * 8, &[1, 10, 0, 1], ms(u64::from(*n))).is_some())
+            .filter(|n| {
+                detector
+                    .detect(1, n * 8, &[1, 10, 0, 1], ms(u64::from(*n)))
+                    .is_some()
+            })
             .count();
         assert_eq!(heard, 25);
     }

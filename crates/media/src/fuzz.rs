@@ -116,7 +116,11 @@ pub fn fuzz_rtp(bytes: &[u8]) {
             assert_eq!(again.audio_level(&out, id), Some(value));
         }
         for profile in PROFILES {
-            assert!(receiver(profile).unprotect_rtp(&mut bytes.to_vec(), header.len()).is_err());
+            assert!(
+                receiver(profile)
+                    .unprotect_rtp(&mut bytes.to_vec(), header.len())
+                    .is_err()
+            );
         }
     }
 }
@@ -131,7 +135,8 @@ pub fn fuzz_rtcp(bytes: &[u8]) {
     for packet in rtcp::Compound::new(bytes) {
         packets += 1;
         match packet {
-            rtcp::RtcpPacket::SenderReport(_, blocks) | rtcp::RtcpPacket::ReceiverReport(blocks) => {
+            rtcp::RtcpPacket::SenderReport(_, blocks)
+            | rtcp::RtcpPacket::ReceiverReport(blocks) => {
                 assert!(blocks.count() <= 31);
             }
             rtcp::RtcpPacket::Nack { missing, .. } => assert!(missing.count() <= bytes.len() * 5),
@@ -142,12 +147,19 @@ pub fn fuzz_rtcp(bytes: &[u8]) {
     }
     assert!(packets <= bytes.len() / 4);
     for profile in PROFILES {
-        assert!(receiver(profile).unprotect_rtcp(&mut bytes.to_vec()).is_err());
+        assert!(
+            receiver(profile)
+                .unprotect_rtcp(&mut bytes.to_vec())
+                .is_err()
+        );
     }
 }
 
-const PROFILES: [SrtpProfile; 3] =
-    [SrtpProfile::AeadAes128Gcm, SrtpProfile::AeadAes256Gcm, SrtpProfile::Aes128CmSha1_80];
+const PROFILES: [SrtpProfile; 3] = [
+    SrtpProfile::AeadAes128Gcm,
+    SrtpProfile::AeadAes256Gcm,
+    SrtpProfile::Aes128CmSha1_80,
+];
 
 fn receiver(profile: SrtpProfile) -> SrtpReceiver {
     let master = Secret::new(vec![0x5A; profile.key_len() + profile.salt_len()]);

@@ -99,7 +99,12 @@ impl Outgoing {
 
     /// Takes what the source said about its clock. `ntp` is in our time.
     pub(crate) const fn heard_source(&mut self, source: Source, ntp: u64, rtp: u32, at: Time) {
-        self.source_report = Some(SourceReport { source, ntp, rtp, at });
+        self.source_report = Some(SourceReport {
+            source,
+            ntp,
+            rtp,
+            at,
+        });
     }
 
     /// Takes what the party said about this stream.
@@ -153,7 +158,11 @@ impl RoundTrip {
 
     /// Reads a block that quotes one of them.
     pub(crate) fn heard(&mut self, block: &ReportBlock, now: Time) {
-        let quoted = self.sent.iter().flatten().find(|(middle, _)| *middle == block.last_report);
+        let quoted = self
+            .sent
+            .iter()
+            .flatten()
+            .find(|(middle, _)| *middle == block.last_report);
         if let Some((_, at)) = quoted
             && block.last_report != 0
         {
@@ -164,7 +173,8 @@ impl RoundTrip {
 
     /// Returns the last round trip in microseconds.
     pub(crate) fn micros(&self) -> Option<u32> {
-        self.last.map(|last| u32::try_from(last.as_micros()).unwrap_or(u32::MAX))
+        self.last
+            .map(|last| u32::try_from(last.as_micros()).unwrap_or(u32::MAX))
     }
 }
 
@@ -200,7 +210,10 @@ impl History {
         let at = Self::at(index);
         if let Some(room) = self.bytes[at].get_mut(..packet.len()) {
             room.copy_from_slice(packet);
-            self.slots[at] = Kept { index, len: packet.len() };
+            self.slots[at] = Kept {
+                index,
+                len: packet.len(),
+            };
         }
     }
 
@@ -233,7 +246,13 @@ mod tests {
     use super::*;
     use crate::plan::AnchorId;
 
-    const SOURCE: Source = Source { anchor: AnchorId { slot: 0, generation: 0 }, ssrc: 9 };
+    const SOURCE: Source = Source {
+        anchor: AnchorId {
+            slot: 0,
+            generation: 0,
+        },
+        ssrc: 9,
+    };
 
     fn outgoing(clock: u32, resends: bool) -> Outgoing {
         Outgoing::new(1, clock, resends, &mut Generator::from_seed([1; 32]))
@@ -254,7 +273,10 @@ mod tests {
         audio.heard_source(SOURCE, 5 << 32, 10_000, start + Duration::from_millis(30));
         video.heard_source(SOURCE, 5 << 32, 70_000, start + Duration::from_millis(40));
         let now = start + Duration::from_secs(2);
-        let (audio, video) = (audio.sender_info(0, now).unwrap(), video.sender_info(0, now).unwrap());
+        let (audio, video) = (
+            audio.sender_info(0, now).unwrap(),
+            video.sender_info(0, now).unwrap(),
+        );
         let instant = |info: &SenderInfo, base: u32, clock: f64| {
             info.ntp as f64 / 4_294_967_296.0 - f64::from(info.rtp.wrapping_sub(base)) / clock
         };
@@ -265,10 +287,26 @@ mod tests {
     #[test]
     fn a_round_trip_is_what_the_party_did_not_spend() {
         let mut trip = RoundTrip::default();
-        let info = SenderInfo { ssrc: 1, ntp: 0x0000_1234_5678_0000, rtp: 0, packets: 1, octets: 1 };
+        let info = SenderInfo {
+            ssrc: 1,
+            ntp: 0x0000_1234_5678_0000,
+            rtp: 0,
+            packets: 1,
+            octets: 1,
+        };
         trip.sent(&info, Time::from_secs(1));
-        let quote = ReportBlock { last_report: 0x1234_5678, delay: 65_536, ..Default::default() };
-        trip.heard(&ReportBlock { last_report: 7, ..quote }, Time::from_secs(9));
+        let quote = ReportBlock {
+            last_report: 0x1234_5678,
+            delay: 65_536,
+            ..Default::default()
+        };
+        trip.heard(
+            &ReportBlock {
+                last_report: 7,
+                ..quote
+            },
+            Time::from_secs(9),
+        );
         assert_eq!(trip.micros(), None);
         trip.heard(&quote, Time::from_millis(2_050));
         assert_eq!(trip.micros(), Some(50_000));
@@ -283,14 +321,28 @@ mod tests {
             stream.remember(place, &[n as u8; 3]);
             places.push(place);
         }
-        assert_eq!(stream.recall(places[5].sequence(), Time::ZERO), Some(&[5; 3][..]));
-        assert_eq!(stream.recall(places[0].sequence(), Time::ZERO), None, "too old");
+        assert_eq!(
+            stream.recall(places[5].sequence(), Time::ZERO),
+            Some(&[5; 3][..])
+        );
+        assert_eq!(
+            stream.recall(places[0].sequence(), Time::ZERO),
+            None,
+            "too old"
+        );
         let served = (0..1_000)
-            .filter(|_| stream.recall(places[9].sequence(), Time::ZERO).is_some_and(|p| !p.is_empty()))
+            .filter(|_| {
+                stream
+                    .recall(places[9].sequence(), Time::ZERO)
+                    .is_some_and(|p| !p.is_empty())
+            })
             .count();
         assert_eq!(served, MAX_RESENT as usize - 1);
         let later = Time::ZERO + RESEND_WINDOW;
-        assert_eq!(stream.recall(places[9].sequence(), later), Some(&[9; 3][..]));
+        assert_eq!(
+            stream.recall(places[9].sequence(), later),
+            Some(&[9; 3][..])
+        );
         assert_eq!(outgoing(48_000, false).recall(1, Time::ZERO), None);
     }
 }

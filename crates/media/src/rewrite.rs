@@ -100,7 +100,11 @@ impl Rewriter {
             self.next_index = index + 1;
             self.reference = Some((timestamp, now));
         }
-        Some(Place { index, timestamp, first })
+        Some(Place {
+            index,
+            timestamp,
+            first,
+        })
     }
 
     /// Places a packet that we make ourselves, and ends the source's epoch. Packets of one event
@@ -115,7 +119,11 @@ impl Rewriter {
         });
         let index = self.next_index;
         self.next_index += 1;
-        Place { index, timestamp, first }
+        Place {
+            index,
+            timestamp,
+            first,
+        }
     }
 
     /// Returns the timestamp that a packet sent now would have.
@@ -166,7 +174,13 @@ mod tests {
     use super::*;
 
     fn source(slot: u32) -> Source {
-        Source { anchor: AnchorId { slot, generation: 0 }, ssrc: 1 }
+        Source {
+            anchor: AnchorId {
+                slot,
+                generation: 0,
+            },
+            ssrc: 1,
+        }
     }
 
     fn rewriter() -> Rewriter {
@@ -193,7 +207,9 @@ mod tests {
     fn a_change_of_source_goes_on_by_one_and_by_the_time_passed() {
         let mut rewriter = rewriter();
         let before = rewriter.place(source(1), 65_000, 77, ms(0)).unwrap();
-        let after = rewriter.place(source(2), 3, 4_000_000_000, ms(500)).unwrap();
+        let after = rewriter
+            .place(source(2), 3, 4_000_000_000, ms(500))
+            .unwrap();
         assert!(after.first);
         assert_eq!(after.index, before.index + 1);
         assert_eq!(after.timestamp.wrapping_sub(before.timestamp), 4_000);
@@ -219,8 +235,15 @@ mod tests {
         let second = rewriter.place_own(Some(first.timestamp), ms(40));
         let after = rewriter.place(source(1), 17, 1_120, ms(140)).unwrap();
         assert_eq!(first.timestamp.wrapping_sub(audio.timestamp), 160);
-        assert_eq!([first.index, second.index, after.index], [1, 2, 3].map(|n| audio.index + n));
-        assert_eq!(after.timestamp.wrapping_sub(first.timestamp), 960, "120 ms after the event began");
+        assert_eq!(
+            [first.index, second.index, after.index],
+            [1, 2, 3].map(|n| audio.index + n)
+        );
+        assert_eq!(
+            after.timestamp.wrapping_sub(first.timestamp),
+            960,
+            "120 ms after the event began"
+        );
     }
 
     #[test]
@@ -228,9 +251,21 @@ mod tests {
         let mut rewriter = rewriter();
         let out = rewriter.place(source(1), 65_535, 0, ms(0)).unwrap();
         rewriter.place(source(1), 65_540, 0, ms(1)).unwrap();
-        let wanted = Place { index: out.index + 3, ..out }.sequence();
+        let wanted = Place {
+            index: out.index + 3,
+            ..out
+        }
+        .sequence();
         assert_eq!(rewriter.trace(wanted), Some((source(1), 2)));
-        assert_eq!(rewriter.trace(out.sequence().wrapping_sub(1)), None, "of another epoch");
-        assert_eq!(rewriter.trace(out.sequence().wrapping_add(6)), None, "not yet sent");
+        assert_eq!(
+            rewriter.trace(out.sequence().wrapping_sub(1)),
+            None,
+            "of another epoch"
+        );
+        assert_eq!(
+            rewriter.trace(out.sequence().wrapping_add(6)),
+            None,
+            "not yet sent"
+        );
     }
 }

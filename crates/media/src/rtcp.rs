@@ -92,7 +92,9 @@ impl<'a> Iterator for Compound<'a> {
     type Item = RtcpPacket<'a>;
 
     fn next(&mut self) -> Option<RtcpPacket<'a>> {
-        let [first, kind, high, low, ..] = *self.rest else { return None };
+        let [first, kind, high, low, ..] = *self.rest else {
+            return None;
+        };
         let len = (usize::from(u16::from_be_bytes([high, low])) + 1) * 4;
         if first >> 6 != 2 || len > self.rest.len() {
             self.rest = &[];
@@ -114,17 +116,32 @@ fn read(count: u8, kind: u8, body: &[u8]) -> Option<RtcpPacket<'_>> {
                 packets: word(body, 16)?,
                 octets: word(body, 20)?,
             };
-            RtcpPacket::SenderReport(info, Blocks { rest: &body[24..], left: count })
+            RtcpPacket::SenderReport(
+                info,
+                Blocks {
+                    rest: &body[24..],
+                    left: count,
+                },
+            )
         }
-        (RECEIVER_REPORT, count) => {
-            RtcpPacket::ReceiverReport(Blocks { rest: body.get(4..)?, left: count })
-        }
+        (RECEIVER_REPORT, count) => RtcpPacket::ReceiverReport(Blocks {
+            rest: body.get(4..)?,
+            left: count,
+        }),
         (TRANSPORT_FEEDBACK, GENERIC_NACK) => RtcpPacket::Nack {
             media: word(body, 4)?,
-            missing: Missing { rest: &body[8..], bits: 0, next: 0 },
+            missing: Missing {
+                rest: &body[8..],
+                bits: 0,
+                next: 0,
+            },
         },
-        (PAYLOAD_FEEDBACK, PICTURE_LOSS) => RtcpPacket::PictureLoss { media: word(body, 4)? },
-        (PAYLOAD_FEEDBACK, FULL_INTRA_REQUEST) => RtcpPacket::FullIntra { media: word(body, 8)? },
+        (PAYLOAD_FEEDBACK, PICTURE_LOSS) => RtcpPacket::PictureLoss {
+            media: word(body, 4)?,
+        },
+        (PAYLOAD_FEEDBACK, FULL_INTRA_REQUEST) => RtcpPacket::FullIntra {
+            media: word(body, 8)?,
+        },
         _ => RtcpPacket::Other,
     })
 }
@@ -225,7 +242,8 @@ impl<'a> CompoundWriter<'a> {
     /// Adds a receiver report with at most 31 blocks.
     pub fn receiver_report(&mut self, sender: u32, blocks: &[ReportBlock]) {
         let blocks = &blocks[..blocks.len().min(MAX_BLOCKS)];
-        let Some(mut body) = self.begin(blocks.len(), RECEIVER_REPORT, 4 + 24 * blocks.len()) else {
+        let Some(mut body) = self.begin(blocks.len(), RECEIVER_REPORT, 4 + 24 * blocks.len())
+        else {
             return;
         };
         body.word(sender);
@@ -237,7 +255,9 @@ impl<'a> CompoundWriter<'a> {
         let name = &name.as_bytes()[..name.len().min(255)];
         // One chunk: SSRC, CNAME item, at least one zero up to the word boundary.
         let len = (4 + 2 + name.len() + 1).next_multiple_of(4);
-        let Some(mut body) = self.begin(1, SOURCE_DESCRIPTION, len) else { return };
+        let Some(mut body) = self.begin(1, SOURCE_DESCRIPTION, len) else {
+            return;
+        };
         body.word(ssrc);
         body.bytes(&[1, u8::try_from(name.len()).unwrap_or(0)]);
         body.bytes(name);
@@ -264,7 +284,9 @@ impl<'a> CompoundWriter<'a> {
             }
         }
         let kind = usize::from(GENERIC_NACK);
-        let Some(mut body) = self.begin(kind, TRANSPORT_FEEDBACK, 8 + 4 * entries) else { return };
+        let Some(mut body) = self.begin(kind, TRANSPORT_FEEDBACK, 8 + 4 * entries) else {
+            return;
+        };
         body.word(sender);
         body.word(media);
         let mut rest = missing;
@@ -293,7 +315,9 @@ impl<'a> CompoundWriter<'a> {
         packet[1] = kind;
         packet[2..4].copy_from_slice(&words);
         self.len += packet.len();
-        Some(Body { rest: &mut packet[4..] })
+        Some(Body {
+            rest: &mut packet[4..],
+        })
     }
 }
 
@@ -339,8 +363,13 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
 mod tests {
     use super::*;
 
-    const INFO: SenderInfo =
-        SenderInfo { ssrc: 7, ntp: 0x0102_0304_0506_0708, rtp: 9, packets: 10, octets: 11 };
+    const INFO: SenderInfo = SenderInfo {
+        ssrc: 7,
+        ntp: 0x0102_0304_0506_0708,
+        rtp: 9,
+        packets: 10,
+        octets: 11,
+    };
     const BLOCK: ReportBlock = ReportBlock {
         ssrc: 12,
         fraction_lost: 64,
@@ -363,14 +392,23 @@ mod tests {
         let len = writer.len();
 
         let mut read = Compound::new(&out[..len]);
-        let Some(RtcpPacket::SenderReport(info, blocks)) = read.next() else { panic!() };
+        let Some(RtcpPacket::SenderReport(info, blocks)) = read.next() else {
+            panic!()
+        };
         assert_eq!(info, INFO);
-        assert_eq!(blocks.collect::<Vec<_>>(), [BLOCK, ReportBlock { ssrc: 13, ..BLOCK }]);
+        assert_eq!(
+            blocks.collect::<Vec<_>>(),
+            [BLOCK, ReportBlock { ssrc: 13, ..BLOCK }]
+        );
         assert_eq!(read.next(), Some(RtcpPacket::Other));
-        let Some(RtcpPacket::ReceiverReport(blocks)) = read.next() else { panic!() };
+        let Some(RtcpPacket::ReceiverReport(blocks)) = read.next() else {
+            panic!()
+        };
         assert_eq!(blocks.collect::<Vec<_>>(), [BLOCK]);
         assert_eq!(read.next(), Some(RtcpPacket::PictureLoss { media: 8 }));
-        let Some(RtcpPacket::Nack { media: 8, missing }) = read.next() else { panic!() };
+        let Some(RtcpPacket::Nack { media: 8, missing }) = read.next() else {
+            panic!()
+        };
         assert_eq!(missing.collect::<Vec<_>>(), [65_530, 65_535, 4, 100, 101]);
         assert_eq!(read.next(), None);
     }
@@ -399,7 +437,13 @@ mod tests {
 
     #[test]
     fn malformed_compounds_end_the_reading() {
-        for bytes in [&[][..], &[0x80], &[0x80, 200, 0, 9], &[0x40, 200, 0, 0], &[0, 0, 0, 0, 0]] {
+        for bytes in [
+            &[][..],
+            &[0x80],
+            &[0x80, 200, 0, 9],
+            &[0x40, 200, 0, 0],
+            &[0, 0, 0, 0, 0],
+        ] {
             assert_eq!(Compound::new(bytes).next(), None, "{bytes:x?}");
         }
         // A report that claims more blocks than it has, a NACK without entries.
@@ -417,7 +461,12 @@ mod tests {
 
     #[test]
     fn a_full_intra_request_names_its_stream_in_the_entry() {
-        let fir = [0x84, 206, 0, 4, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 9, 3, 0, 0, 0];
-        assert_eq!(Compound::new(&fir).next(), Some(RtcpPacket::FullIntra { media: 9 }));
+        let fir = [
+            0x84, 206, 0, 4, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 9, 3, 0, 0, 0,
+        ];
+        assert_eq!(
+            Compound::new(&fir).next(),
+            Some(RtcpPacket::FullIntra { media: 9 })
+        );
     }
 }

@@ -54,8 +54,10 @@ impl RtpHeader {
         let extended = fixed[0] & 0x10 != 0;
         let mut len = HEADER_LEN + usize::from(csrc_count) * 4;
         if extended {
-            let words: [u8; 2] =
-                *packet.get(len + 2..).and_then(|rest| rest.first_chunk()).ok_or(RtpError)?;
+            let words: [u8; 2] = *packet
+                .get(len + 2..)
+                .and_then(|rest| rest.first_chunk())
+                .ok_or(RtpError)?;
             len += 4 + usize::from(u16::from_be_bytes(words)) * 4;
         }
         if len > packet.len() {
@@ -87,7 +89,10 @@ impl RtpHeader {
             Some(last) if self.padded => usize::from(*last),
             Some(_) | None => 0,
         };
-        payload.len().checked_sub(padding).map_or(&[], |end| &payload[..end])
+        payload
+            .len()
+            .checked_sub(padding)
+            .map_or(&[], |end| &payload[..end])
     }
 
     /// Finds `ssrc-audio-level` by its negotiated id, in one-byte or two-byte form (RFC 8285 §4).
@@ -119,7 +124,11 @@ impl RtpHeader {
                 (*first, usize::from(*len), value)
             };
             if found == id {
-                return if len == 1 { value.first().copied() } else { None };
+                return if len == 1 {
+                    value.first().copied()
+                } else {
+                    None
+                };
             }
             rest = value.get(len..)?;
         }
@@ -190,7 +199,13 @@ mod tests {
         let read = RtpHeader::parse(&out).unwrap();
         assert_eq!(read.len(), len);
         assert_eq!(
-            (read.marker, read.payload_type, read.sequence, read.timestamp, read.ssrc),
+            (
+                read.marker,
+                read.payload_type,
+                read.sequence,
+                read.timestamp,
+                read.ssrc
+            ),
             (true, 111, 65_535, 0xFFFF_FFFE, 0xDEAD_BEEF)
         );
         assert_eq!(read.audio_level(&out, 3), Some(0x85));
@@ -201,7 +216,10 @@ mod tests {
     #[test]
     fn finds_the_level_among_other_extensions() {
         // Ids 2 (three bytes), padding, 1 (level), in one-byte form.
-        let one = packet(0x90, &[0xBE, 0xDE, 0, 2, 0x22, 9, 9, 9, 0, 0x10, 0x7F, 0, 0xAA]);
+        let one = packet(
+            0x90,
+            &[0xBE, 0xDE, 0, 2, 0x22, 9, 9, 9, 0, 0x10, 0x7F, 0, 0xAA],
+        );
         let header = RtpHeader::parse(&one).unwrap();
         assert_eq!(header.audio_level(&one, 1), Some(0x7F));
         assert_eq!(header.audio_level(&one, 2), None, "of another length");

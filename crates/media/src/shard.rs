@@ -113,11 +113,20 @@ impl Shard {
     /// [`ShardCommand::Close`] is always answered.
     pub fn handle_command(&mut self, command: ShardCommand, now: Time) {
         self.guarded(now, |shard| match command {
-            ShardCommand::Open { anchor, leg, ice, replaces } => {
+            ShardCommand::Open {
+                anchor,
+                leg,
+                ice,
+                replaces,
+            } => {
                 shard.open(anchor, leg, ice, replaces, now);
             }
             ShardCommand::SetRemote { anchor, remote } => shard.set_remote(anchor, remote, now),
-            ShardCommand::Restart { anchor, ice, remote_ufrag: _ } => {
+            ShardCommand::Restart {
+                anchor,
+                ice,
+                remote_ufrag: _,
+            } => {
                 if let Some(anchor) = shard.anchor(anchor) {
                     anchor.restart(ice);
                 }
@@ -128,26 +137,41 @@ impl Shard {
             ShardCommand::Close { anchor } => {
                 let quality = shard.remove(anchor).map(|anchor| anchor.quality());
                 let quality = quality.unwrap_or_default();
-                shard.events.push_back(ShardEvent::Closed { anchor, quality });
+                shard
+                    .events
+                    .push_back(ShardEvent::Closed { anchor, quality });
             }
         });
     }
 
     /// Takes a datagram that arrived on a socket; it is decrypted where it lies. What nobody vouches
     /// for is dropped without a trace.
-    pub fn handle_datagram(&mut self, socket: usize, from: SocketAddr, bytes: &mut [u8], now: Time) {
+    pub fn handle_datagram(
+        &mut self,
+        socket: usize,
+        from: SocketAddr,
+        bytes: &mut [u8],
+        now: Time,
+    ) {
         self.load.count(now);
-        let Some(first) = bytes.first().copied() else { return };
+        let Some(first) = bytes.first().copied() else {
+            return;
+        };
         if socket >= self.sockets {
             return;
         }
-        let path = Path { socket, remote: from };
+        let path = Path {
+            socket,
+            remote: from,
+        };
         self.guarded(now, |shard| {
             if stun::is_stun(first) {
                 shard.handle_check(bytes, path, now);
                 return;
             }
-            let Some(slot) = shard.paths.get(&path).copied() else { return };
+            let Some(slot) = shard.paths.get(&path).copied() else {
+                return;
+            };
             shard.handling = Some(slot);
             #[cfg(test)]
             assert_ne!(shard.break_on, Some(slot), "injected");
@@ -171,7 +195,9 @@ impl Shard {
                 return;
             }
             self.timers.pop();
-            let Some(entry) = self.slots.get_mut(slot as usize) else { continue };
+            let Some(entry) = self.slots.get_mut(slot as usize) else {
+                continue;
+            };
             if entry.armed != Some(at) {
                 continue;
             }
@@ -223,7 +249,10 @@ impl Shard {
 
     /// Returns how many anchors there are.
     pub fn anchors(&self) -> usize {
-        self.slots.iter().filter(|slot| slot.anchor.is_some()).count()
+        self.slots
+            .iter()
+            .filter(|slot| slot.anchor.is_some())
+            .count()
     }
 
     /// Runs a step of one anchor. A panic in it ends that anchor and nothing else.
@@ -239,7 +268,11 @@ impl Shard {
             tracing::error!("a media command panicked");
             return;
         };
-        let Some(anchor) = self.slots.get_mut(slot as usize).and_then(|s| s.anchor.as_mut()) else {
+        let Some(anchor) = self
+            .slots
+            .get_mut(slot as usize)
+            .and_then(|s| s.anchor.as_mut())
+        else {
             return;
         };
         anchor.bury();
@@ -247,7 +280,10 @@ impl Shard {
         tracing::error!(leg.id = %leg, at_us = now.as_micros(), "the anchor of leg {leg} panicked");
         self.bridges.leave(id);
         self.forget_paths(slot);
-        self.events.push_back(ShardEvent::Failed { anchor: id, failure: None });
+        self.events.push_back(ShardEvent::Failed {
+            anchor: id,
+            failure: None,
+        });
     }
 
     fn open(
@@ -260,7 +296,10 @@ impl Shard {
     ) {
         if id.slot >= self.max_anchors {
             let failure = Some(MediaFailure::Full);
-            self.events.push_back(ShardEvent::Failed { anchor: id, failure });
+            self.events.push_back(ShardEvent::Failed {
+                anchor: id,
+                failure,
+            });
             return;
         }
         let at = id.slot as usize;
@@ -278,12 +317,16 @@ impl Shard {
     fn set_remote(&mut self, id: AnchorId, remote: Box<RemotePlan>, now: Time) {
         if self.anchor(id).is_some() {
             self.handling = Some(id.slot);
-            self.with_anchor(id.slot, now, |anchor, tools| anchor.set_remote(remote, tools));
+            self.with_anchor(id.slot, now, |anchor, tools| {
+                anchor.set_remote(remote, tools)
+            });
         }
     }
 
     fn bridge(&mut self, a: AnchorId, b: AnchorId, now: Time) {
-        let (Some(a), Some(b)) = (self.acting(a), self.acting(b)) else { return };
+        let (Some(a), Some(b)) = (self.acting(a), self.acting(b)) else {
+            return;
+        };
         if self.bridges.partner(a) == Some(b) {
             return;
         }
@@ -333,7 +376,9 @@ impl Shard {
         if !sees {
             return;
         }
-        let Some(slot) = self.slots.get_mut(sender.slot as usize) else { return };
+        let Some(slot) = self.slots.get_mut(sender.slot as usize) else {
+            return;
+        };
         let Some(anchor) = slot.anchor.as_mut().filter(|anchor| anchor.id() == sender) else {
             return;
         };
@@ -344,12 +389,20 @@ impl Shard {
     }
 
     fn handle_check(&mut self, bytes: &[u8], path: Path, now: Time) {
-        let Ok(request) = BindingRequest::parse(bytes) else { return };
-        let Some(slot) = slot_of(request.local_ufrag()) else { return };
+        let Ok(request) = BindingRequest::parse(bytes) else {
+            return;
+        };
+        let Some(slot) = slot_of(request.local_ufrag()) else {
+            return;
+        };
         self.handling = Some(slot);
         let wall = self.wall(now);
-        let Some(entry) = self.slots.get_mut(slot as usize) else { return };
-        let Some(anchor) = entry.anchor.as_mut() else { return };
+        let Some(entry) = self.slots.get_mut(slot as usize) else {
+            return;
+        };
+        let Some(anchor) = entry.anchor.as_mut() else {
+            return;
+        };
         let mut tools = Tools {
             dtls: &self.dtls,
             rng: &mut self.rng,
@@ -357,10 +410,14 @@ impl Shard {
             wall,
             now,
         };
-        let Some((checked, change)) = anchor.handle_check(&request, path, &mut tools) else { return };
+        let Some((checked, change)) = anchor.handle_check(&request, path, &mut tools) else {
+            return;
+        };
         if checked.valid {
             if anchor.touch(now) {
-                self.events.push_back(ShardEvent::Resumed { anchor: anchor.id() });
+                self.events.push_back(ShardEvent::Resumed {
+                    anchor: anchor.id(),
+                });
             }
             if let Some(evicted) = checked.evicted
                 && self.paths.get(&evicted) == Some(&slot)
@@ -374,20 +431,33 @@ impl Shard {
     }
 
     fn handle_rtp(&mut self, slot: u32, bytes: &mut [u8], now: Time) {
-        let Some(anchor) = self.slots.get_mut(slot as usize).and_then(|s| s.anchor.as_mut()) else {
+        let Some(anchor) = self
+            .slots
+            .get_mut(slot as usize)
+            .and_then(|s| s.anchor.as_mut())
+        else {
             return;
         };
         let id = anchor.id();
-        let Some(session) = anchor.session_mut() else { return };
-        let Some(incoming) = session.receive_rtp(bytes, now) else { return };
+        let Some(session) = anchor.session_mut() else {
+            return;
+        };
+        let Some(incoming) = session.receive_rtp(bytes, now) else {
+            return;
+        };
         if anchor.touch(now) {
             self.events.push_back(ShardEvent::Resumed { anchor: id });
         }
         if let Some(digit) = incoming.digit {
-            self.events.push_back(ShardEvent::Digit { anchor: id, digit });
+            self.events
+                .push_back(ShardEvent::Digit { anchor: id, digit });
         }
-        let Some(partner) = self.bridges.route(id) else { return };
-        let Some(slot) = self.slots.get_mut(partner.slot as usize) else { return };
+        let Some(partner) = self.bridges.route(id) else {
+            return;
+        };
+        let Some(slot) = self.slots.get_mut(partner.slot as usize) else {
+            return;
+        };
         let Some((session, path)) = slot.anchor.as_mut().and_then(|a| a.reachable(now)) else {
             return;
         };
@@ -396,20 +466,30 @@ impl Shard {
 
     fn handle_rtcp(&mut self, slot: u32, bytes: &mut [u8], now: Time) {
         let wall = self.wall(now);
-        let Some(anchor) = self.slots.get_mut(slot as usize).and_then(|s| s.anchor.as_mut()) else {
+        let Some(anchor) = self
+            .slots
+            .get_mut(slot as usize)
+            .and_then(|s| s.anchor.as_mut())
+        else {
             return;
         };
         let id = anchor.id();
         let path = anchor.path(now);
-        let Some(session) = anchor.session_mut() else { return };
+        let Some(session) = anchor.session_mut() else {
+            return;
+        };
         let Some(feedback) = session.receive_rtcp(bytes, path, now, &mut self.transmits) else {
             return;
         };
         if anchor.touch(now) {
             self.events.push_back(ShardEvent::Resumed { anchor: id });
         }
-        let Some(partner) = self.bridges.route(id) else { return };
-        let Some(other) = self.slots.get_mut(partner.slot as usize) else { return };
+        let Some(partner) = self.bridges.route(id) else {
+            return;
+        };
+        let Some(other) = self.slots.get_mut(partner.slot as usize) else {
+            return;
+        };
         let Some((session, path)) = other.anchor.as_mut().and_then(|a| a.reachable(now)) else {
             return;
         };
@@ -432,7 +512,11 @@ impl Shard {
         step: impl FnOnce(&mut Anchor, &mut Tools<'_>) -> Change,
     ) {
         let wall = self.wall(now);
-        let Some(anchor) = self.slots.get_mut(slot as usize).and_then(|s| s.anchor.as_mut()) else {
+        let Some(anchor) = self
+            .slots
+            .get_mut(slot as usize)
+            .and_then(|s| s.anchor.as_mut())
+        else {
             return;
         };
         let mut tools = Tools {
@@ -448,7 +532,11 @@ impl Shard {
 
     fn changed(&mut self, slot: u32, change: Change, now: Time) {
         self.arm(slot, now);
-        let Some(anchor) = self.slots.get(slot as usize).and_then(|s| s.anchor.as_ref()) else {
+        let Some(anchor) = self
+            .slots
+            .get(slot as usize)
+            .and_then(|s| s.anchor.as_ref())
+        else {
             return;
         };
         let id = anchor.id();
@@ -458,7 +546,10 @@ impl Shard {
             Change::Stalled => self.events.push_back(ShardEvent::Stalled { anchor: id }),
             Change::Failed(failure) => {
                 self.forget_paths(slot);
-                self.events.push_back(ShardEvent::Failed { anchor: id, failure });
+                self.events.push_back(ShardEvent::Failed {
+                    anchor: id,
+                    failure,
+                });
             }
         }
     }
@@ -493,7 +584,11 @@ impl Shard {
     }
 
     fn forget_paths(&mut self, slot: u32) {
-        let Some(anchor) = self.slots.get(slot as usize).and_then(|s| s.anchor.as_ref()) else {
+        let Some(anchor) = self
+            .slots
+            .get(slot as usize)
+            .and_then(|s| s.anchor.as_ref())
+        else {
             return;
         };
         for path in anchor.paths() {
@@ -504,7 +599,11 @@ impl Shard {
     }
 
     fn anchor(&mut self, id: AnchorId) -> Option<&mut Anchor> {
-        let anchor = self.slots.get_mut(id.slot as usize)?.anchor.as_deref_mut()?;
+        let anchor = self
+            .slots
+            .get_mut(id.slot as usize)?
+            .anchor
+            .as_deref_mut()?;
         (anchor.id() == id).then_some(anchor)
     }
 
@@ -518,7 +617,8 @@ impl Shard {
                 (Some(anchor), _) if anchor.id() == id => {
                     let old = anchor.replaces().filter(|old| {
                         let slot = self.slots.get(old.slot as usize);
-                        slot.and_then(|s| s.anchor.as_ref()).is_some_and(|a| a.id() == *old)
+                        slot.and_then(|s| s.anchor.as_ref())
+                            .is_some_and(|a| a.id() == *old)
                     });
                     match old {
                         Some(old) => id = old,
@@ -535,8 +635,12 @@ impl Shard {
     }
 
     fn arm(&mut self, slot: u32, now: Time) {
-        let Some(entry) = self.slots.get_mut(slot as usize) else { return };
-        let Some(at) = entry.anchor.as_ref().and_then(|anchor| anchor.deadline()) else { return };
+        let Some(entry) = self.slots.get_mut(slot as usize) else {
+            return;
+        };
+        let Some(at) = entry.anchor.as_ref().and_then(|anchor| anchor.deadline()) else {
+            return;
+        };
         let at = at.max(now + MIN_DELAY);
         if entry.armed.is_none_or(|armed| at < armed) {
             entry.armed = Some(at);
@@ -553,7 +657,9 @@ impl Shard {
 
 impl std::fmt::Debug for Shard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shard").field("anchors", &self.anchors()).finish_non_exhaustive()
+        f.debug_struct("Shard")
+            .field("anchors", &self.anchors())
+            .finish_non_exhaustive()
     }
 }
 
@@ -634,5 +740,166 @@ impl Hasher for PathHasher {
 
     fn finish(&self) -> u64 {
         self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::testing::binding_request;
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the DTLS engine counts from some instant"
+    )]
+    fn shard() -> Shard {
+        let config = ShardConfig {
+            dtls: Arc::new(DtlsContext::generate(Instant::now()).unwrap()),
+            locals: vec![address(1), address(2)],
+            wall_at_zero: Timestamp::from_secs(1_790_000_000),
+            max_anchors: 100,
+        };
+        Shard::new(config, Generator::from_seed([5; 32]))
+    }
+
+    fn address(port: u16) -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, 1], port))
+    }
+
+    fn open(shard: &mut Shard, slot: u32) -> (AnchorId, IceCredentials) {
+        let anchor = AnchorId {
+            slot,
+            generation: 1,
+        };
+        let digit = |n: u32| char::from_digit(n, 36).unwrap();
+        let ufrag = format!("00{}{}rest", digit(slot / 36), digit(slot % 36));
+        let ice = IceCredentials {
+            ufrag,
+            pwd: format!("password {slot:015}"),
+        };
+        let leg = LegId::generate(&mut Generator::from_seed([slot as u8; 32]));
+        shard.handle_command(
+            ShardCommand::Open {
+                anchor,
+                leg,
+                ice: ice.clone(),
+                replaces: None,
+            },
+            Time::ZERO,
+        );
+        (anchor, ice)
+    }
+
+    /// Sends a check and returns the length of the answer.
+    fn check(shard: &mut Shard, ice: &IceCredentials, id: u8, from: SocketAddr) -> Option<usize> {
+        let mut bytes = binding_request(ice, [id; 12], true);
+        shard.handle_datagram(1, from, &mut bytes, Time::ZERO);
+        let transmit = shard.poll_transmit()?;
+        assert_eq!((transmit.socket, transmit.to), (1, from));
+        assert!(transmit.bytes.len() <= bytes.len() + 40);
+        Some(transmit.bytes.len())
+    }
+
+    #[test]
+    fn slots_are_read_from_ufrags() {
+        for (ufrag, slot) in [
+            ("0000x", Some(0)),
+            ("00zZ", Some(35 * 36 + 35)),
+            ("zzzz", Some(1_679_615)),
+        ] {
+            assert_eq!(slot_of(ufrag.as_bytes()), slot);
+        }
+        assert_eq!((slot_of(b"00"), slot_of(b"0+00")), (None, None));
+    }
+
+    #[test]
+    fn checks_are_answered_before_anything_is_known_of_the_party() {
+        let mut shard = shard();
+        let (_, ice) = open(&mut shard, 40);
+        assert_eq!(check(&mut shard, &ice, 1, address(9)), Some(64));
+        let mut other = ice.clone();
+        other.ufrag.push('x');
+        assert_eq!(check(&mut shard, &other, 2, address(9)), None);
+        other = IceCredentials {
+            ufrag: "0099rest".into(),
+            ..ice
+        };
+        assert_eq!(check(&mut shard, &other, 3, address(9)), None);
+    }
+
+    #[test]
+    fn an_address_follows_the_anchor_that_was_checked_last() {
+        let mut shard = shard();
+        let (first, first_ice) = open(&mut shard, 1);
+        let (_, second_ice) = open(&mut shard, 2);
+        let path = Path {
+            socket: 1,
+            remote: address(9),
+        };
+        check(&mut shard, &first_ice, 1, address(9));
+        assert_eq!(shard.paths.get(&path), Some(&1));
+        check(&mut shard, &second_ice, 2, address(9));
+        assert_eq!(shard.paths.get(&path), Some(&2));
+        shard.handle_command(ShardCommand::Close { anchor: first }, Time::ZERO);
+        assert_eq!(
+            shard.paths.get(&path),
+            Some(&2),
+            "it is no longer the first one's to give up"
+        );
+    }
+
+    #[test]
+    fn tables_are_empty_when_everything_is_closed() {
+        let mut shard = shard();
+        for round in 0..50_u8 {
+            let anchors: Vec<_> = (0..10).map(|slot| open(&mut shard, slot)).collect();
+            for (at, (_, ice)) in anchors.iter().enumerate() {
+                check(&mut shard, ice, round, address(100 + at as u16));
+            }
+            for (anchor, _) in anchors {
+                shard.handle_command(ShardCommand::Close { anchor }, Time::ZERO);
+            }
+        }
+        assert_eq!(
+            (shard.anchors(), shard.paths.len(), shard.slots.len()),
+            (0, 0, 10)
+        );
+        assert_eq!(std::iter::from_fn(|| shard.poll_event()).count(), 500);
+    }
+
+    #[test]
+    fn a_panic_ends_one_anchor_and_no_other() {
+        let mut shard = shard();
+        let (broken, ice) = open(&mut shard, 1);
+        let (_, healthy) = open(&mut shard, 2);
+        check(&mut shard, &ice, 1, address(9));
+        shard.break_on = Some(1);
+        shard.handle_datagram(1, address(9), &mut [0x80; 40], Time::ZERO);
+        let failed = ShardEvent::Failed {
+            anchor: broken,
+            failure: None,
+        };
+        assert_eq!(shard.poll_event(), Some(failed));
+        assert_eq!(check(&mut shard, &ice, 2, address(9)), None, "it is dead");
+        assert_eq!(check(&mut shard, &healthy, 3, address(9)), Some(64));
+        shard.handle_command(ShardCommand::Close { anchor: broken }, Time::ZERO);
+        assert!(
+            matches!(shard.poll_event(), Some(ShardEvent::Closed { anchor, .. }) if anchor == broken)
+        );
+    }
+
+    #[test]
+    fn a_shard_is_busy_above_five_thousand_a_second() {
+        let mut shard = shard();
+        for (interval, busy) in [(300, false), (150, true), (300, false)] {
+            let start = shard.load.window + Duration::from_secs(1);
+            for n in 0..2_000 {
+                let now = start + Duration::from_micros(n * interval);
+                shard.handle_datagram(0, address(1), &mut [255], now);
+            }
+            assert_eq!(shard.busy(), busy, "{interval}");
+        }
     }
 }

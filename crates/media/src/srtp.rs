@@ -89,10 +89,13 @@ impl SrtpKeys {
             return Err(SrtpError::Key);
         }
         let (keys, salts) = material.split_at(2 * key);
-        let half = |n: usize| {
-            Secret::new([&keys[n * key..][..key], &salts[n * salt..][..salt]].concat())
-        };
-        Ok(Self { profile, client: half(0), server: half(1) })
+        let half =
+            |n: usize| Secret::new([&keys[n * key..][..key], &salts[n * salt..][..salt]].concat());
+        Ok(Self {
+            profile,
+            client: half(0),
+            server: half(1),
+        })
     }
 }
 
@@ -109,7 +112,10 @@ impl SrtpSender {
     /// # Errors
     /// When the length is not the profile's.
     pub fn new(profile: SrtpProfile, master: &Secret<Vec<u8>>) -> Result<Self, SrtpError> {
-        Ok(Self { ciphers: Ciphers::derive(profile, master.expose())?, rtcp_index: 0 })
+        Ok(Self {
+            ciphers: Ciphers::derive(profile, master.expose())?,
+            rtcp_index: 0,
+        })
     }
 
     /// Protects the RTP packet in the first `len` bytes of `buffer`, whose header takes `header_len`.
@@ -220,7 +226,10 @@ impl SrtpReceiver {
         packet: &mut [u8],
         header_len: usize,
     ) -> Result<(u64, usize), SrtpError> {
-        let len = packet.len().checked_sub(self.ciphers.tag_len()).ok_or(SrtpError::TooShort)?;
+        let len = packet
+            .len()
+            .checked_sub(self.ciphers.tag_len())
+            .ok_or(SrtpError::TooShort)?;
         if header_len < rtp::HEADER_LEN || header_len > len {
             return Err(SrtpError::TooShort);
         }
@@ -259,7 +268,10 @@ impl SrtpReceiver {
     /// As [`unprotect_rtp`](Self::unprotect_rtp); an unencrypted packet counts as forged.
     pub fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, SrtpError> {
         let overhead = self.ciphers.tag_len() + RTCP_INDEX_LEN;
-        let len = packet.len().checked_sub(overhead).ok_or(SrtpError::TooShort)?;
+        let len = packet
+            .len()
+            .checked_sub(overhead)
+            .ok_or(SrtpError::TooShort)?;
         if len < RTCP_HEADER_LEN {
             return Err(SrtpError::TooShort);
         }
@@ -268,8 +280,9 @@ impl SrtpReceiver {
             Ciphers::Gcm { .. } => len + GCM_TAG_LEN,
             Ciphers::Cm { .. } => len,
         };
-        let trailer: [u8; 4] =
-            *packet[index_at..].first_chunk().ok_or(SrtpError::TooShort)?;
+        let trailer: [u8; 4] = *packet[index_at..]
+            .first_chunk()
+            .ok_or(SrtpError::TooShort)?;
         let word = u32::from_be_bytes(trailer);
         if word & RTCP_ENCRYPTED == 0 {
             return Err(SrtpError::NotAuthentic);
@@ -286,7 +299,12 @@ impl SrtpReceiver {
                 let aad = rtcp_aad(header, trailer);
                 let nonce = rtcp.nonce(ssrc, index);
                 rtcp.key
-                    .open_in_place_separate_tag(nonce, Aad::from(aad), &tail[..GCM_TAG_LEN], payload)
+                    .open_in_place_separate_tag(
+                        nonce,
+                        Aad::from(aad),
+                        &tail[..GCM_TAG_LEN],
+                        payload,
+                    )
                     .map_err(|_| SrtpError::NotAuthentic)?;
             }
             Ciphers::Cm { rtcp, .. } => {
@@ -323,7 +341,11 @@ struct Stream {
 
 impl Stream {
     const fn new(ssrc: [u8; 4]) -> Self {
-        Self { ssrc, rtp: Window::new(), rtcp: Window::new() }
+        Self {
+            ssrc,
+            rtp: Window::new(),
+            rtcp: Window::new(),
+        }
     }
 }
 
@@ -339,7 +361,10 @@ impl<const WORDS: usize> Window<WORDS> {
     const BITS: u64 = WORDS as u64 * 64;
 
     const fn new() -> Self {
-        Self { next: 0, seen: [0; WORDS] }
+        Self {
+            next: 0,
+            seen: [0; WORDS],
+        }
     }
 
     const fn highest(&self) -> Option<u64> {
@@ -379,7 +404,11 @@ fn extend(highest: u64, sequence: u16) -> u64 {
     let last = highest & 0xFFFF;
     let sequence = u64::from(sequence);
     let rollover = if last < 0x8000 {
-        if sequence > last + 0x8000 { rollover.saturating_sub(1) } else { rollover }
+        if sequence > last + 0x8000 {
+            rollover.saturating_sub(1)
+        } else {
+            rollover
+        }
     } else if last - 0x8000 > sequence {
         rollover + 1
     } else {
@@ -446,11 +475,18 @@ impl Gcm {
         let mut key = [0; 32];
         let key = &mut key[..key_len];
         derivation.fill(label, key)?;
-        let algorithm = if key_len == 32 { &AES_256_GCM } else { &AES_128_GCM };
+        let algorithm = if key_len == 32 {
+            &AES_256_GCM
+        } else {
+            &AES_128_GCM
+        };
         let unbound = UnboundKey::new(algorithm, key).map_err(|_| SrtpError::Key)?;
         let mut salt = [0; 12];
         derivation.fill(label + 2, &mut salt)?;
-        Ok(Self { key: LessSafeKey::new(unbound), salt })
+        Ok(Self {
+            key: LessSafeKey::new(unbound),
+            salt,
+        })
     }
 
     /// RFC 7714 §8.1 and §9.1: both put the SSRC at 2 and a 48-bit index at 6.
@@ -543,7 +579,10 @@ impl Derivation {
     fn new(key: &[u8], master_salt: &[u8]) -> Result<Self, SrtpError> {
         let mut salt = [0; 14];
         salt[..master_salt.len()].copy_from_slice(master_salt);
-        Ok(Self { key: counter_key(key)?, salt })
+        Ok(Self {
+            key: counter_key(key)?,
+            salt,
+        })
     }
 
     fn fill(&self, label: u8, out: &mut [u8]) -> Result<(), SrtpError> {
@@ -575,7 +614,10 @@ mod tests {
     fn bytes(hex: &str) -> Vec<u8> {
         let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
         let digit = |b: u8| char::from(b).to_digit(16).unwrap() as u8;
-        digits.chunks(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
+        digits
+            .chunks(2)
+            .map(|pair| digit(pair[0]) << 4 | digit(pair[1]))
+            .collect()
     }
 
     fn pair(profile: SrtpProfile) -> (SrtpSender, SrtpReceiver) {
@@ -588,8 +630,11 @@ mod tests {
         )
     }
 
-    const PROFILES: [SrtpProfile; 3] =
-        [SrtpProfile::AeadAes128Gcm, SrtpProfile::AeadAes256Gcm, SrtpProfile::Aes128CmSha1_80];
+    const PROFILES: [SrtpProfile; 3] = [
+        SrtpProfile::AeadAes128Gcm,
+        SrtpProfile::AeadAes256Gcm,
+        SrtpProfile::Aes128CmSha1_80,
+    ];
 
     /// Header with a sequence number and 40 bytes of payload.
     fn packet(sequence: u16) -> [u8; 52] {
@@ -644,7 +689,11 @@ mod tests {
     fn gcm(key: &str) -> Gcm {
         let mut salt = [0; 12];
         salt.copy_from_slice(&bytes("517569642070726f2071756f"));
-        let algorithm = if key.len() == 64 { &AES_256_GCM } else { &AES_128_GCM };
+        let algorithm = if key.len() == 64 {
+            &AES_256_GCM
+        } else {
+            &AES_128_GCM
+        };
         let key = LessSafeKey::new(UnboundKey::new(algorithm, &bytes(key)).unwrap());
         Gcm { key, salt }
     }
@@ -670,15 +719,29 @@ mod tests {
                  b50b2a0276ffae0f1ba63799b87b 7aa3db36dfffd6b0f9bb7878d7a76c13",
             ),
         ] {
-            let ciphers = Ciphers::Gcm { rtp: gcm(key), rtcp: gcm(key) };
-            let mut sender = SrtpSender { ciphers, rtcp_index: 0 };
+            let ciphers = Ciphers::Gcm {
+                rtp: gcm(key),
+                rtcp: gcm(key),
+            };
+            let mut sender = SrtpSender {
+                ciphers,
+                rtcp_index: 0,
+            };
             let mut buffer = [0; 128];
             buffer[..plain.len()].copy_from_slice(&plain);
-            let len = sender.protect_rtp(&mut buffer, 12, plain.len(), 0xf17b).unwrap();
+            let len = sender
+                .protect_rtp(&mut buffer, 12, plain.len(), 0xf17b)
+                .unwrap();
             assert_eq!(buffer[..len], bytes(protected));
 
-            let ciphers = Ciphers::Gcm { rtp: gcm(key), rtcp: gcm(key) };
-            let mut receiver = SrtpReceiver { ciphers, streams: Vec::new() };
+            let ciphers = Ciphers::Gcm {
+                rtp: gcm(key),
+                rtcp: gcm(key),
+            };
+            let mut receiver = SrtpReceiver {
+                ciphers,
+                streams: Vec::new(),
+            };
             let (index, end) = receiver.unprotect_rtp(&mut buffer[..len], 12).unwrap();
             assert_eq!((index, &buffer[..end]), (0xf17b, &plain[..]));
         }
@@ -694,8 +757,14 @@ mod tests {
             "81c8000d4d617273 63e94885dcdab67ca727d7662f6b7e997ff5c0f76c06f32d
              c676a5f1730d6fda4ce09b4686303ded0bb9275b c84aa45896cf4d2fc5abf87245d9eade 800005d4",
         );
-        let ciphers = Ciphers::Gcm { rtp: gcm(KEY_128), rtcp: gcm(KEY_128) };
-        let mut sender = SrtpSender { ciphers, rtcp_index: 0x5d4 };
+        let ciphers = Ciphers::Gcm {
+            rtp: gcm(KEY_128),
+            rtcp: gcm(KEY_128),
+        };
+        let mut sender = SrtpSender {
+            ciphers,
+            rtcp_index: 0x5d4,
+        };
         let mut buffer = [0; 128];
         buffer[..plain.len()].copy_from_slice(&plain);
         let len = sender.protect_rtcp(&mut buffer, plain.len()).unwrap();
@@ -743,7 +812,10 @@ mod tests {
             for bit in (0..wire.len() * 8).filter(|bit| bit / 8 != 0) {
                 let mut forged = wire.clone();
                 forged[bit / 8] ^= 1 << (bit % 8);
-                assert!(receiver.unprotect_rtp(&mut forged, 12).is_err(), "{profile:?} bit {bit}");
+                assert!(
+                    receiver.unprotect_rtp(&mut forged, 12).is_err(),
+                    "{profile:?} bit {bit}"
+                );
             }
             assert!(receiver.unprotect_rtp(&mut wire.clone(), 12).is_ok());
         }
@@ -753,9 +825,13 @@ mod tests {
     fn survives_roll_over_loss_and_reordering() {
         for profile in PROFILES {
             let (mut sender, mut receiver) = pair(profile);
-            for index in [0xFFF0, 0xFFFF, 0x1_0001, 0xFFFE, 0x1_0000, 0x1_7FFF, 0x1_FFFF, 0x2_0100] {
+            for index in [
+                0xFFF0, 0xFFFF, 0x1_0001, 0xFFFE, 0x1_0000, 0x1_7FFF, 0x1_FFFF, 0x2_0100,
+            ] {
                 let mut wire = protect(&mut sender, index);
-                let got = receiver.unprotect_rtp(&mut wire, 12).map(|(index, _)| index);
+                let got = receiver
+                    .unprotect_rtp(&mut wire, 12)
+                    .map(|(index, _)| index);
                 assert_eq!(got, Ok(index), "{profile:?}");
             }
             let mut old = protect(&mut sender, 0x1_FD00);
@@ -777,7 +853,10 @@ mod tests {
         }
         assert_eq!(receiver.streams.len(), MAX_STREAMS);
         let mut replay = protect(&mut sender, 50);
-        assert_eq!(receiver.unprotect_rtp(&mut replay, 12), Err(SrtpError::Replay));
+        assert_eq!(
+            receiver.unprotect_rtp(&mut replay, 12),
+            Err(SrtpError::Replay)
+        );
     }
 
     #[test]
@@ -788,8 +867,14 @@ mod tests {
                 assert!(receiver.unprotect_rtp(&mut packet(1)[..len], 12).is_err());
                 assert!(receiver.unprotect_rtcp(&mut packet(1)[..len]).is_err());
             }
-            assert_eq!(sender.protect_rtp(&mut packet(1), 12, 52, 1), Err(SrtpError::TooShort));
-            assert_eq!(sender.protect_rtcp(&mut packet(1), 52), Err(SrtpError::TooShort));
+            assert_eq!(
+                sender.protect_rtp(&mut packet(1), 12, 52, 1),
+                Err(SrtpError::TooShort)
+            );
+            assert_eq!(
+                sender.protect_rtcp(&mut packet(1), 52),
+                Err(SrtpError::TooShort)
+            );
             assert!(SrtpKeys::from_keying_material(profile, &[0; 10]).is_err());
         }
     }
@@ -801,7 +886,14 @@ mod tests {
             assert!(window.is_new(index));
             window.mark(index);
         }
-        for (index, new) in [(200, false), (100, false), (73, false), (72, false), (74, true), (201, true)] {
+        for (index, new) in [
+            (200, false),
+            (100, false),
+            (73, false),
+            (72, false),
+            (74, true),
+            (201, true),
+        ] {
             assert_eq!(window.is_new(index), new, "{index}");
         }
         window.mark(10_000);

@@ -92,7 +92,9 @@ impl<'a> BindingRequest<'a> {
         while at < message.len() {
             let kind = u16_at(message, at).ok_or(StunError::Malformed)?;
             let len = usize::from(u16_at(message, at + 2).ok_or(StunError::Malformed)?);
-            let value = message.get(at + 4..at + 4 + len).ok_or(StunError::Malformed)?;
+            let value = message
+                .get(at + 4..at + 4 + len)
+                .ok_or(StunError::Malformed)?;
             if kind == FINGERPRINT {
                 let expected = crc32(&message[..at]) ^ FINGERPRINT_XOR;
                 let last = at + 8 == message.len();
@@ -116,16 +118,23 @@ impl<'a> BindingRequest<'a> {
             return Err(StunError::Fingerprint);
         }
         match (username, integrity_at) {
-            (Some(username), Some(integrity_at)) => {
-                Ok(Self { message, integrity_at, username, use_candidate, controlled })
-            }
+            (Some(username), Some(integrity_at)) => Ok(Self {
+                message,
+                integrity_at,
+                username,
+                use_candidate,
+                controlled,
+            }),
             (Some(_) | None, Some(_) | None) => Err(StunError::Unauthenticated),
         }
     }
 
     /// Returns the left half of USERNAME: the ufrag of the party that is asked, us.
     pub fn local_ufrag(&self) -> &'a [u8] {
-        self.username.split(|b| *b == b':').next().unwrap_or_default()
+        self.username
+            .split(|b| *b == b':')
+            .next()
+            .unwrap_or_default()
     }
 
     /// Returns whether the sender nominates this pair (RFC 8445 §7.1.2).
@@ -149,7 +158,9 @@ impl<'a> BindingRequest<'a> {
     pub fn verify(&self, key: &hmac::Key) -> bool {
         // The length field counts up to and including MESSAGE-INTEGRITY, whatever follows it.
         let covered = self.integrity_at + 4 + INTEGRITY_LEN - HEADER_LEN;
-        let Ok(covered) = u16::try_from(covered) else { return false };
+        let Ok(covered) = u16::try_from(covered) else {
+            return false;
+        };
         let mut context = hmac::Context::with_key(key);
         context.update(&self.message[..2]);
         context.update(&covered.to_be_bytes());
@@ -268,7 +279,11 @@ fn crc32(bytes: &[u8]) -> u32 {
             let mut value = i as u32;
             let mut bit = 0;
             while bit < 8 {
-                value = if value & 1 == 1 { (value >> 1) ^ 0xEDB8_8320 } else { value >> 1 };
+                value = if value & 1 == 1 {
+                    (value >> 1) ^ 0xEDB8_8320
+                } else {
+                    value >> 1
+                };
                 bit += 1;
             }
             table[i] = value;
@@ -331,7 +346,8 @@ mod tests {
         for bit in 0..REQUEST.len() * 8 {
             let mut message = REQUEST;
             message[bit / 8] ^= 1 << (bit % 8);
-            let accepted = BindingRequest::parse(&message).is_ok_and(|request| request.verify(&key));
+            let accepted =
+                BindingRequest::parse(&message).is_ok_and(|request| request.verify(&key));
             assert!(!accepted, "bit {bit}");
         }
     }
@@ -341,10 +357,20 @@ mod tests {
         let transaction = BindingRequest::parse(&REQUEST).unwrap().transaction();
         let mut out = [0; MAX_RESPONSE_LEN];
         let key = integrity_key(PASSWORD);
-        let len = write_success(transaction, "192.0.2.1:32853".parse().unwrap(), &key, &mut out);
+        let len = write_success(
+            transaction,
+            "192.0.2.1:32853".parse().unwrap(),
+            &key,
+            &mut out,
+        );
         assert_eq!(len, 64);
-        assert_eq!(out[20..32], [0, 0x20, 0, 8, 0, 1, 0xa1, 0x47, 0xe1, 0x12, 0xa6, 0x43]);
-        let v6 = "[2001:db8:1234:5678:11:2233:4455:6677]:32853".parse().unwrap();
+        assert_eq!(
+            out[20..32],
+            [0, 0x20, 0, 8, 0, 1, 0xa1, 0x47, 0xe1, 0x12, 0xa6, 0x43]
+        );
+        let v6 = "[2001:db8:1234:5678:11:2233:4455:6677]:32853"
+            .parse()
+            .unwrap();
         let len = write_success(transaction, v6, &key, &mut out);
         assert_eq!(len, MAX_RESPONSE_LEN);
         assert_eq!(
@@ -390,7 +416,10 @@ mod tests {
             (&REQUEST[..104], Malformed),
             (&indication, NotRequest),
             (&bare, Unauthenticated),
-            (&[&REQUEST[..2], &[0, 0], &REQUEST[4..20]].concat(), Fingerprint),
+            (
+                &[&REQUEST[..2], &[0, 0], &REQUEST[4..20]].concat(),
+                Fingerprint,
+            ),
         ] {
             assert_eq!(BindingRequest::parse(message).map(|_| ()), Err(error));
         }

@@ -1,12 +1,18 @@
 //! Connectivity checks as a full ICE agent sends them, for tests.
 
-use std::net::SocketAddr;
-
 use crate::plan::IceCredentials;
 use crate::stun;
 
 pub(crate) fn binding_request(ice: &IceCredentials, id: [u8; 12], nominate: bool) -> Vec<u8> {
-    request(ice, id, if nominate { &[0x80, 0x2A, 0, 8, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0x25, 0, 0] } else { &[0x80, 0x2A, 0, 8, 0, 0, 0, 0, 0, 0, 0, 1] })
+    request(
+        ice,
+        id,
+        if nominate {
+            &[0x80, 0x2A, 0, 8, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0x25, 0, 0]
+        } else {
+            &[0x80, 0x2A, 0, 8, 0, 0, 0, 0, 0, 0, 0, 1]
+        },
+    )
 }
 
 pub(crate) fn controlled_request(ice: &IceCredentials, id: [u8; 12]) -> Vec<u8> {
@@ -24,9 +30,4 @@ fn request(ice: &IceCredentials, id: [u8; 12], role: &[u8]) -> Vec<u8> {
     message.extend(role);
     stun::seal(&mut message, &stun::integrity_key(&ice.pwd));
     message
-}
-
-/// An address of the documentation range.
-pub(crate) fn address(port: u16) -> SocketAddr {
-    SocketAddr::from(([192, 0, 2, 1], port))
 }

@@ -92,9 +92,14 @@ impl TransmitQueue {
 
     /// Returns what is queued and not yet taken.
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = Transmit<'_>> {
-        self.slots[self.taken..].iter().zip(&self.buffers[self.taken..]).map(|(slot, buffer)| {
-            Transmit { socket: slot.socket, to: slot.to, bytes: &buffer[..slot.len] }
-        })
+        self.slots[self.taken..]
+            .iter()
+            .zip(&self.buffers[self.taken..])
+            .map(|(slot, buffer)| Transmit {
+                socket: slot.socket,
+                to: slot.to,
+                bytes: &buffer[..slot.len],
+            })
     }
 
     pub(crate) fn clear(&mut self) {
@@ -104,7 +109,11 @@ impl TransmitQueue {
 
     fn get(&self, at: usize) -> Option<Transmit<'_>> {
         let (slot, buffer) = (self.slots.get(at)?, self.buffers.get(at)?);
-        Some(Transmit { socket: slot.socket, to: slot.to, bytes: &buffer[..slot.len] })
+        Some(Transmit {
+            socket: slot.socket,
+            to: slot.to,
+            bytes: &buffer[..slot.len],
+        })
     }
 }
 
@@ -118,12 +127,21 @@ mod tests {
         let mut queue = TransmitQueue::new(2);
         assert!(queue.push_copy(0, to, b"a") && queue.push_copy(1, to, b"bc"));
         assert!(!queue.push_copy(0, to, b"d"));
-        assert_eq!((queue.room(), queue.overflowed(), queue.iter().len()), (0, 1, 2));
+        assert_eq!(
+            (queue.room(), queue.overflowed(), queue.iter().len()),
+            (0, 1, 2)
+        );
         assert_eq!(queue.take().map(|t| t.bytes.to_vec()), Some(b"a".to_vec()));
-        assert_eq!(queue.take().map(|t| (t.socket, t.bytes.to_vec())), Some((1, b"bc".to_vec())));
+        assert_eq!(
+            queue.take().map(|t| (t.socket, t.bytes.to_vec())),
+            Some((1, b"bc".to_vec()))
+        );
         assert!(queue.take().is_none());
         assert_eq!(queue.room(), 2);
-        assert!(!queue.push(0, to, |_| None), "nothing written, nothing queued");
+        assert!(
+            !queue.push(0, to, |_| None),
+            "nothing written, nothing queued"
+        );
         assert!(!queue.push_copy(0, to, &[0; MAX_DATAGRAM_LEN + 1]));
         assert_eq!(queue.room(), 2);
     }

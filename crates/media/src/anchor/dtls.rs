@@ -8,8 +8,8 @@ use aws_lc_rs::digest;
 use dimpl::{Config, Dtls, DtlsCertificate, Output};
 use ringtrip_model::{MediaFailure, Time};
 
-use crate::srtp::{SrtpKeys, SrtpProfile};
 use crate::plan::{DtlsRole, Fingerprint};
+use crate::srtp::{SrtpKeys, SrtpProfile};
 
 /// The first repeat of a lost flight. Calls wait for it, so it is shorter than for other uses; it
 /// doubles with every repeat.
@@ -74,7 +74,10 @@ impl DtlsContext {
         Ok(Self {
             config: Arc::new(config),
             fingerprint: fingerprint_of(&certificate),
-            certificate: DtlsCertificate { certificate, private_key },
+            certificate: DtlsCertificate {
+                certificate,
+                private_key,
+            },
             base,
         })
     }
@@ -95,7 +98,9 @@ impl DtlsContext {
 
 impl std::fmt::Debug for DtlsContext {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DtlsContext").field("fingerprint", &self.fingerprint).finish_non_exhaustive()
+        f.debug_struct("DtlsContext")
+            .field("fingerprint", &self.fingerprint)
+            .finish_non_exhaustive()
     }
 }
 
@@ -160,7 +165,9 @@ impl DtlsSession {
         now: Time,
         mut send: impl FnMut(&[u8]),
     ) -> Result<Option<SrtpKeys>, MediaFailure> {
-        self.dtls.handle_timeout(context.instant(now)).map_err(failure)?;
+        self.dtls
+            .handle_timeout(context.instant(now))
+            .map_err(failure)?;
         self.drain(context, &mut send)?;
         self.dtls.handle_packet(bytes).map_err(failure)?;
         self.drain(context, &mut send)?;
@@ -174,13 +181,19 @@ impl DtlsSession {
         now: Time,
         mut send: impl FnMut(&[u8]),
     ) -> Result<Option<SrtpKeys>, MediaFailure> {
-        self.dtls.handle_timeout(context.instant(now)).map_err(failure)?;
+        self.dtls
+            .handle_timeout(context.instant(now))
+            .map_err(failure)?;
         self.drain(context, &mut send)?;
         Ok(self.finished())
     }
 
     fn finished(&mut self) -> Option<SrtpKeys> {
-        if self.connected && self.verified { self.keys.take() } else { None }
+        if self.connected && self.verified {
+            self.keys.take()
+        } else {
+            None
+        }
     }
 
     fn drain(
@@ -191,7 +204,11 @@ impl DtlsSession {
         let mut small = [0; 2048];
         let mut large = Vec::new();
         loop {
-            let buffer = if large.is_empty() { &mut small[..] } else { &mut large[..] };
+            let buffer = if large.is_empty() {
+                &mut small[..]
+            } else {
+                &mut large[..]
+            };
             match self.dtls.poll_output(buffer) {
                 Output::Packet(packet) => send(packet),
                 Output::BufferTooSmall { needed } if needed <= MAX_OUTPUT => {
@@ -229,7 +246,9 @@ impl DtlsSession {
 
 impl std::fmt::Debug for DtlsSession {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DtlsSession").field("connected", &self.connected).finish_non_exhaustive()
+        f.debug_struct("DtlsSession")
+            .field("connected", &self.connected)
+            .finish_non_exhaustive()
     }
 }
 

@@ -40,7 +40,12 @@ struct Credentials {
 impl Credentials {
     fn new(ice: IceCredentials, generation: u32) -> Self {
         let key = stun::integrity_key(&ice.pwd);
-        Self { ufrag: ice.ufrag, key, generation, retires_at: None }
+        Self {
+            ufrag: ice.ufrag,
+            key,
+            generation,
+            retires_at: None,
+        }
     }
 }
 
@@ -89,7 +94,8 @@ impl IceLite {
     /// Accepts new credentials beside the ones in use (RFC 8445 §9).
     pub(crate) fn restart(&mut self, ice: IceCredentials) {
         let generation = self.credentials[0].generation.wrapping_add(1);
-        self.credentials.insert(0, Credentials::new(ice, generation));
+        self.credentials
+            .insert(0, Credentials::new(ice, generation));
         self.credentials.truncate(MAX_CREDENTIALS);
     }
 
@@ -105,12 +111,18 @@ impl IceLite {
         now: Time,
         out: &mut [u8; MAX_RESPONSE_LEN],
     ) -> Option<Checked> {
-        self.credentials.retain(|c| c.retires_at.is_none_or(|at| at > now));
+        self.credentials
+            .retain(|c| c.retires_at.is_none_or(|at| at > now));
         let used = self.credentials.iter().position(|credentials| {
-            credentials.ufrag.as_bytes() == request.local_ufrag() && request.verify(&credentials.key)
+            credentials.ufrag.as_bytes() == request.local_ufrag()
+                && request.verify(&credentials.key)
         })?;
         let transaction = request.transaction();
-        let seen = self.transactions.iter().flatten().find(|(id, _)| *id == transaction);
+        let seen = self
+            .transactions
+            .iter()
+            .flatten()
+            .find(|(id, _)| *id == transaction);
         match seen {
             Some((_, from)) if *from != path => return None,
             Some(_) => {}
@@ -124,10 +136,17 @@ impl IceLite {
                 older.retires_at.get_or_insert(now + OVERLAP);
             }
         }
-        let (key, generation) = (&self.credentials[used].key, self.credentials[used].generation);
+        let (key, generation) = (
+            &self.credentials[used].key,
+            self.credentials[used].generation,
+        );
         if request.controlled() {
             let response_len = stun::write_role_conflict(transaction, key, out);
-            return Some(Checked { response_len, valid: false, evicted: None });
+            return Some(Checked {
+                response_len,
+                valid: false,
+                evicted: None,
+            });
         }
         let response_len = stun::write_success(transaction, path.remote, key, out);
         let evicted = self.validate(path, now);
@@ -140,7 +159,11 @@ impl IceLite {
             // Before a nomination, the first path; later, whichever still lives.
             self.selected = Some(path);
         }
-        Some(Checked { response_len, valid: true, evicted })
+        Some(Checked {
+            response_len,
+            valid: true,
+            evicted,
+        })
     }
 
     /// Returns the path to send on, as long as the party consents to receive there.
@@ -173,7 +196,10 @@ impl IceLite {
                 .min_by_key(|at| self.paths[*at].checked_at)?;
             evicted = Some(self.paths.swap_remove(oldest).path);
         }
-        self.paths.push(Validated { path, checked_at: now });
+        self.paths.push(Validated {
+            path,
+            checked_at: now,
+        });
         evicted
     }
 }
@@ -188,11 +214,17 @@ mod tests {
     }
 
     fn credentials(tag: &str) -> IceCredentials {
-        IceCredentials { ufrag: format!("0000{tag}"), pwd: format!("password-of-{tag}-twenty-four") }
+        IceCredentials {
+            ufrag: format!("0000{tag}"),
+            pwd: format!("password-of-{tag}-twenty-four"),
+        }
     }
 
     fn path(port: u16) -> Path {
-        Path { socket: 0, remote: SocketAddr::from(([192, 0, 2, 1], port)) }
+        Path {
+            socket: 0,
+            remote: SocketAddr::from(([192, 0, 2, 1], port)),
+        }
     }
 
     /// Builds a check as a full agent would.
@@ -204,7 +236,10 @@ mod tests {
 
     impl Party {
         fn new() -> Self {
-            Self { ice: IceLite::new(credentials("a")), transaction: 0 }
+            Self {
+                ice: IceLite::new(credentials("a")),
+                transaction: 0,
+            }
         }
 
         fn check(&mut self, tag: &str, port: u16, nominate: bool, now: u64) -> bool {
@@ -217,11 +252,15 @@ mod tests {
             let request = BindingRequest::parse(bytes).unwrap();
             let mut out = [0; MAX_RESPONSE_LEN];
             let now = Time::from_secs(now);
-            self.ice.handle_check(&request, path(port), now, &mut out).is_some_and(|c| c.valid)
+            self.ice
+                .handle_check(&request, path(port), now, &mut out)
+                .is_some_and(|c| c.valid)
         }
 
         fn port(&self, now: u64) -> Option<u16> {
-            self.ice.path(Time::from_secs(now)).map(|path| path.remote.port())
+            self.ice
+                .path(Time::from_secs(now))
+                .map(|path| path.remote.port())
         }
     }
 
@@ -253,7 +292,10 @@ mod tests {
     fn a_captured_check_moves_no_path() {
         let mut party = Party::new();
         let captured = request(&credentials("a"), 77, true);
-        assert!(party.replay(&captured, 1, 0) && party.replay(&captured, 1, 0), "a repeat is answered");
+        assert!(
+            party.replay(&captured, 1, 0) && party.replay(&captured, 1, 0),
+            "a repeat is answered"
+        );
         assert!(!party.replay(&captured, 666, 1));
         assert_eq!(party.port(1), Some(1));
     }
@@ -263,11 +305,18 @@ mod tests {
         let mut party = Party::new();
         party.check("a", 1, true, 0);
         party.ice.restart(credentials("b"));
-        assert!(party.check("a", 1, true, 100), "the old ones stay until the new ones are used");
+        assert!(
+            party.check("a", 1, true, 100),
+            "the old ones stay until the new ones are used"
+        );
         assert!(party.check("b", 2, true, 101));
         assert_eq!(party.port(101), Some(2));
         assert!(party.check("a", 1, true, 130));
-        assert_eq!(party.port(130), Some(2), "an old nomination does not undo a new one");
+        assert_eq!(
+            party.port(130),
+            Some(2),
+            "an old nomination does not undo a new one"
+        );
         assert!(!party.check("a", 1, true, 132));
         assert!(party.check("b", 2, true, 132));
     }
@@ -278,7 +327,11 @@ mod tests {
         party.check("a", 1, true, 0);
         assert_eq!((party.port(29), party.port(30)), (Some(1), None));
         party.check("a", 2, false, 40);
-        assert_eq!(party.port(40), Some(2), "a path that lives is better than one that does not");
+        assert_eq!(
+            party.port(40),
+            Some(2),
+            "a path that lives is better than one that does not"
+        );
     }
 
     #[test]
@@ -299,7 +352,10 @@ mod tests {
         let bytes = crate::testing::controlled_request(&ice, [1; 12]);
         let request = BindingRequest::parse(&bytes).unwrap();
         let mut out = [0; MAX_RESPONSE_LEN];
-        let checked = party.ice.handle_check(&request, path(1), Time::ZERO, &mut out).unwrap();
+        let checked = party
+            .ice
+            .handle_check(&request, path(1), Time::ZERO, &mut out)
+            .unwrap();
         assert!(!checked.valid);
         assert_eq!(out[..2], [1, 0x11]);
         assert_eq!(party.ice.paths().count(), 0);

@@ -64,9 +64,19 @@ pub(crate) struct Anchor {
 
 enum State {
     /// Checks are answered; the party's description is not here yet.
-    Waiting { early: Vec<Vec<u8>> },
-    Handshaking { plan: Box<RemotePlan>, dtls: DtlsSession, since: Time },
-    Connected { session: Box<Session>, dtls: Option<DtlsSession>, since: Time },
+    Waiting {
+        early: Vec<Vec<u8>>,
+    },
+    Handshaking {
+        plan: Box<RemotePlan>,
+        dtls: DtlsSession,
+        since: Time,
+    },
+    Connected {
+        session: Box<Session>,
+        dtls: Option<DtlsSession>,
+        since: Time,
+    },
     Dead,
 }
 
@@ -153,8 +163,12 @@ impl Anchor {
             return None;
         }
         let mut response = [0; MAX_RESPONSE_LEN];
-        let checked = self.ice.handle_check(request, path, tools.now, &mut response)?;
-        tools.transmits.push_copy(path.socket, path.remote, &response[..checked.response_len]);
+        let checked = self
+            .ice
+            .handle_check(request, path, tools.now, &mut response)?;
+        tools
+            .transmits
+            .push_copy(path.socket, path.remote, &response[..checked.response_len]);
         let change = match &self.state {
             // As client we begin when there is somewhere to send to.
             State::Handshaking { dtls, .. } if dtls.deadline().is_none() => self.advance(tools),
@@ -168,11 +182,17 @@ impl Anchor {
 
     /// Begins the handshake. Only the first description counts; later ones change no keys.
     pub(crate) fn set_remote(&mut self, plan: Box<RemotePlan>, tools: &mut Tools<'_>) -> Change {
-        let State::Waiting { early } = &mut self.state else { return Change::Nothing };
+        let State::Waiting { early } = &mut self.state else {
+            return Change::Nothing;
+        };
         let early = std::mem::take(early);
         let dtls = DtlsSession::new(tools.dtls, plan.role, plan.fingerprint, tools.now);
         self.heard_at = tools.now;
-        self.state = State::Handshaking { plan, dtls, since: tools.now };
+        self.state = State::Handshaking {
+            plan,
+            dtls,
+            since: tools.now,
+        };
         let mut change = Change::Nothing;
         if self.ice.path(tools.now).is_some() {
             change = self.advance(tools);
@@ -187,7 +207,9 @@ impl Anchor {
 
     /// Feeds a handshake datagram from an address that is the party's.
     pub(crate) fn handle_dtls(&mut self, bytes: &[u8], tools: &mut Tools<'_>) -> Change {
-        let Some(path) = self.ice.path(tools.now) else { return Change::Nothing };
+        let Some(path) = self.ice.path(tools.now) else {
+            return Change::Nothing;
+        };
         let transmits = &mut *tools.transmits;
         let send = |packet: &[u8]| {
             transmits.push_copy(path.socket, path.remote, packet);
@@ -206,7 +228,9 @@ impl Anchor {
             State::Connected { dtls, .. } => {
                 // Only the repeat of a flight that was lost can be meant.
                 if let Some(kept) = dtls
-                    && kept.handle_datagram(tools.dtls, bytes, tools.now, send).is_err()
+                    && kept
+                        .handle_datagram(tools.dtls, bytes, tools.now, send)
+                        .is_err()
                 {
                     *dtls = None;
                 }
@@ -217,7 +241,9 @@ impl Anchor {
     }
 
     fn advance(&mut self, tools: &mut Tools<'_>) -> Change {
-        let State::Handshaking { dtls, .. } = &mut self.state else { return Change::Nothing };
+        let State::Handshaking { dtls, .. } = &mut self.state else {
+            return Change::Nothing;
+        };
         let path = self.ice.path(tools.now);
         let transmits = &mut *tools.transmits;
         let result = dtls.advance(tools.dtls, tools.now, |packet| {
@@ -275,8 +301,16 @@ impl Anchor {
                 let end = *since + DEAD_AFTER;
                 Some(dtls.deadline().map_or(end, |at| at.min(end)))
             }
-            State::Connected { session, dtls, since } => {
-                let silence = if self.stalled { DEAD_AFTER } else { STALLED_AFTER };
+            State::Connected {
+                session,
+                dtls,
+                since,
+            } => {
+                let silence = if self.stalled {
+                    DEAD_AFTER
+                } else {
+                    STALLED_AFTER
+                };
                 let mut at = session.deadline().min(self.heard_at + silence);
                 if let Some(dtls) = dtls {
                     at = at.min(*since + HANDSHAKE_KEPT);
@@ -303,7 +337,11 @@ impl Anchor {
                 }
                 Change::Nothing
             }
-            State::Connected { session, dtls, since } => {
+            State::Connected {
+                session,
+                dtls,
+                since,
+            } => {
                 if now.since(*since) >= HANDSHAKE_KEPT {
                     *dtls = None;
                 }

@@ -45,7 +45,10 @@ pub(crate) struct Incoming {
 pub(crate) enum Kind {
     Audio(AudioCodec),
     /// Keys, beside audio of this codec.
-    Event { codec: AudioCodec, clock_rate_hz: u32 },
+    Event {
+        codec: AudioCodec,
+        clock_rate_hz: u32,
+    },
     Video,
 }
 
@@ -181,12 +184,22 @@ impl Session {
         let digit = match kind {
             Kind::Event { .. } => {
                 let event = &packet[payload.clone()];
-                self.detector.detect(header.ssrc, header.timestamp, event, now)
+                self.detector
+                    .detect(header.ssrc, header.timestamp, event, now)
             }
             Kind::Audio(_) | Kind::Video => None,
         };
         let (ssrc, timestamp, marker) = (header.ssrc, header.timestamp, header.marker);
-        Some(Incoming { kind, ssrc, index, timestamp, marker, level, payload, digit })
+        Some(Incoming {
+            kind,
+            ssrc,
+            index,
+            timestamp,
+            marker,
+            level,
+            payload,
+            digit,
+        })
     }
 
     /// Sends what another anchor received on to our party.
@@ -200,7 +213,10 @@ impl Session {
         transmits: &mut TransmitQueue,
     ) {
         let payload = packet.get(incoming.payload.clone()).unwrap_or_default();
-        let source = Source { anchor: from, ssrc: incoming.ssrc };
+        let source = Source {
+            anchor: from,
+            ssrc: incoming.ssrc,
+        };
         let audio = &self.plan.audio;
         match incoming.kind {
             Kind::Audio(codec) => {
@@ -218,9 +234,20 @@ impl Session {
                     ssrc: self.audio_out.ssrc(),
                     level: audio.level_extension.zip(incoming.level),
                 };
-                send(&mut self.sender, &mut self.audio_out, header, place, payload, path, transmits);
+                send(
+                    &mut self.sender,
+                    &mut self.audio_out,
+                    header,
+                    place,
+                    payload,
+                    path,
+                    transmits,
+                );
             }
-            Kind::Event { codec, clock_rate_hz } => {
+            Kind::Event {
+                codec,
+                clock_rate_hz,
+            } => {
                 if codec != audio.codec || self.digits.is_sending() {
                     return;
                 }
@@ -229,7 +256,9 @@ impl Session {
                     self.audio_out.rewriter().interrupt();
                     return;
                 };
-                let Some(event) = payload.first_chunk() else { return };
+                let Some(event) = payload.first_chunk() else {
+                    return;
+                };
                 let event = dtmf::rescale(*event, clock_rate_hz, events.clock_rate_hz);
                 let placed = if clock_rate_hz == codec.clock_rate_hz() {
                     let rewriter = self.audio_out.rewriter();
@@ -246,12 +275,23 @@ impl Session {
                     ssrc: self.audio_out.ssrc(),
                     level: None,
                 };
-                send(&mut self.sender, &mut self.audio_out, header, place, &event, path, transmits);
+                send(
+                    &mut self.sender,
+                    &mut self.audio_out,
+                    header,
+                    place,
+                    &event,
+                    path,
+                    transmits,
+                );
             }
             Kind::Video => {
-                let (Some(video), Some(out)) = (&self.plan.video, &mut self.video_out) else { return };
-                let placed =
-                    out.rewriter().place(source, incoming.index, incoming.timestamp, now);
+                let (Some(video), Some(out)) = (&self.plan.video, &mut self.video_out) else {
+                    return;
+                };
+                let placed = out
+                    .rewriter()
+                    .place(source, incoming.index, incoming.timestamp, now);
                 let Some(place) = placed else { return };
                 let header = OutgoingHeader {
                     marker: incoming.marker,
@@ -261,7 +301,15 @@ impl Session {
                     ssrc: out.ssrc(),
                     level: None,
                 };
-                send(&mut self.sender, out, header, place, payload, path, transmits);
+                send(
+                    &mut self.sender,
+                    out,
+                    header,
+                    place,
+                    payload,
+                    path,
+                    transmits,
+                );
             }
         }
     }
@@ -271,7 +319,9 @@ impl Session {
     fn place_alien_event(&mut self, incoming: &Incoming, now: Time) -> Option<Place> {
         let known = self
             .relayed_event
-            .filter(|(ssrc, timestamp, _)| (*ssrc, *timestamp) == (incoming.ssrc, incoming.timestamp))
+            .filter(|(ssrc, timestamp, _)| {
+                (*ssrc, *timestamp) == (incoming.ssrc, incoming.timestamp)
+            })
             .map(|(_, _, timestamp)| timestamp);
         let place = self.audio_out.rewriter().place_own(known, now);
         self.relayed_event = Some((incoming.ssrc, incoming.timestamp, place.timestamp));
@@ -307,8 +357,10 @@ impl Session {
                     blocks.for_each(|block| self.heard_block(block, now));
                 }
                 RtcpPacket::PictureLoss { media } | RtcpPacket::FullIntra { media } => {
-                    feedback.key_frame |=
-                        self.video_out.as_ref().is_some_and(|video| video.ssrc() == media);
+                    feedback.key_frame |= self
+                        .video_out
+                        .as_ref()
+                        .is_some_and(|video| video.ssrc() == media);
                 }
                 RtcpPacket::Nack { media, missing } => {
                     if let Some(video) = &mut self.video_out
@@ -365,7 +417,10 @@ impl Session {
                 Some(_) | None => wall.wrapping_sub(info.ntp),
             };
             self.source_clock = Some((from, apart));
-            let source = Source { anchor: from, ssrc: info.ssrc };
+            let source = Source {
+                anchor: from,
+                ssrc: info.ssrc,
+            };
             out.heard_source(source, info.ntp.wrapping_add(apart), info.rtp, now);
         };
         if let Some(info) = &feedback.audio_report {
@@ -378,8 +433,12 @@ impl Session {
 
     /// Asks the party for a key frame, now or as soon as that is not too often.
     pub(crate) fn ask_key_frame(&mut self, path: Path, now: Time, transmits: &mut TransmitQueue) {
-        let Some(video) = self.plan.video.as_ref().filter(|video| video.pli) else { return };
-        let Some(media) = self.video_in.as_ref().map(Reception::ssrc) else { return };
+        let Some(video) = self.plan.video.as_ref().filter(|video| video.pli) else {
+            return;
+        };
+        let Some(media) = self.video_in.as_ref().map(Reception::ssrc) else {
+            return;
+        };
         if let Some(asked) = self.key_frame_asked
             && now.since(asked) < KEY_FRAME_INTERVAL
         {
@@ -403,8 +462,14 @@ impl Session {
         path: Path,
         transmits: &mut TransmitQueue,
     ) {
-        let Some(video) = self.plan.video.as_ref().filter(|video| video.nack) else { return };
-        if self.video_in.as_ref().is_none_or(|stream| stream.ssrc() != ssrc) {
+        let Some(video) = self.plan.video.as_ref().filter(|video| video.nack) else {
+            return;
+        };
+        if self
+            .video_in
+            .as_ref()
+            .is_none_or(|stream| stream.ssrc() != ssrc)
+        {
             return;
         }
         let sender = video.local_ssrc;
@@ -442,7 +507,9 @@ impl Session {
         transmits: &mut TransmitQueue,
     ) {
         while let Some(event) = self.digits.poll(now) {
-            let (Some(events), Some(path)) = (self.plan.audio.events, path) else { continue };
+            let (Some(events), Some(path)) = (self.plan.audio.events, path) else {
+                continue;
+            };
             let known = self.own_event.filter(|_| !event.first);
             let place = self.audio_out.rewriter().place_own(known, now);
             self.own_event = Some(place.timestamp);
@@ -456,7 +523,15 @@ impl Session {
             };
             let payload = event.payload(events.clock_rate_hz);
             let out = &mut self.audio_out;
-            send(&mut self.sender, out, header, place, &payload, path, transmits);
+            send(
+                &mut self.sender,
+                out,
+                header,
+                place,
+                &payload,
+                path,
+                transmits,
+            );
         }
         if self.key_frame_due.is_some_and(|due| due <= now) {
             self.key_frame_due = None;
@@ -465,7 +540,11 @@ impl Session {
             }
         }
         if self.report_at <= now {
-            let mean = if self.has_video() { VIDEO_REPORTS } else { AUDIO_REPORTS };
+            let mean = if self.has_video() {
+                VIDEO_REPORTS
+            } else {
+                AUDIO_REPORTS
+            };
             // 0.5 to 1.5 times the mean (RFC 3550 §6.3.1).
             let factor = 512 + rng.below(1_024);
             self.report_at = now + mean * factor / 1_024;
@@ -478,12 +557,18 @@ impl Session {
     fn report(&mut self, path: Path, wall: u64, now: Time, transmits: &mut TransmitQueue) {
         let mut blocks = [ReportBlock::default(); 2];
         let mut count = 0;
-        for stream in [&mut self.audio_in, &mut self.video_in].into_iter().flatten() {
+        for stream in [&mut self.audio_in, &mut self.video_in]
+            .into_iter()
+            .flatten()
+        {
             blocks[count] = stream.report(now);
             count += 1;
         }
         let audio = self.audio_out.sender_info(wall, now);
-        let video = self.video_out.as_ref().and_then(|video| video.sender_info(wall, now));
+        let video = self
+            .video_out
+            .as_ref()
+            .and_then(|video| video.sender_info(wall, now));
         for info in [&audio, &video].into_iter().flatten() {
             self.round_trip.sent(info, now);
         }
@@ -553,7 +638,9 @@ fn send(
         debug_assert!(header_len <= MAX_WRITTEN_HEADER_LEN);
         let len = header_len + payload.len();
         buffer.get_mut(header_len..len)?.copy_from_slice(payload);
-        let len = sender.protect_rtp(buffer, header_len, len, place.index).ok()?;
+        let len = sender
+            .protect_rtp(buffer, header_len, len, place.index)
+            .ok()?;
         out.remember(place, &buffer[..len]);
         Some(len)
     });

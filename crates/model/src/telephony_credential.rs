@@ -107,8 +107,10 @@ impl NewTelephonyCredential {
             id: TelephonyCredentialId::generate(rng),
             account,
             connection,
-            name: name.filter(not_blank).unwrap_or_else(|| now.to_label()),
-            tag: tag.filter(not_blank),
+            name: name
+                .filter(|text| !is_blank(text))
+                .unwrap_or_else(|| now.to_label()),
+            tag: tag.filter(|text| !is_blank(text)),
             sip_username: format!("{USERNAME_PREFIX}{}", rng.alphanumeric(USERNAME_RANDOM_LEN)),
             sip_password: Secret::new(rng.hex(PASSWORD_LEN)),
             expires_at,
@@ -168,14 +170,14 @@ impl TelephonyCredentialPatch {
             changed.connection = connection;
         }
         if let Some(name) = &self.name {
-            changed.name = if name.trim().is_empty() {
+            changed.name = if is_blank(name) {
                 changed.created_at.to_label()
             } else {
                 name.clone()
             };
         }
         if let Some(tag) = &self.tag {
-            changed.tag = tag.clone().filter(not_blank);
+            changed.tag = tag.clone().filter(|text| !is_blank(text));
         }
         if let Some(end) = self.expires_at {
             changed.expires_at = end;
@@ -185,8 +187,8 @@ impl TelephonyCredentialPatch {
     }
 }
 
-fn not_blank(text: &String) -> bool {
-    !text.trim().is_empty()
+fn is_blank(text: &str) -> bool {
+    text.trim().is_empty()
 }
 
 #[cfg(test)]

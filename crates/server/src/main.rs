@@ -1,2 +1,29 @@
-//! The binary.
-fn main() {}
+//! The binary `ringtrip`: reads the command line and the configuration, starts a node, stops it.
+//!
+//! What a node is made of stands in `node`; what it decides stands in the engines (`verto`,
+//! `switch`, `media`), which `drive` feeds. Nothing imports this crate.
+
+mod cli;
+mod clock;
+mod config;
+mod dev;
+mod drive;
+mod http;
+mod node;
+mod telemetry;
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match cli::run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // One line: what could not be done, and why.
+            eprintln!("ringtrip: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! The configuration: one TOML file, every key also in the environment (`RINGTRIP_…` wins), unknown
+//! keys refused with a suggestion. Zero configuration gives a working node.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// Everything an operator can set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Where REST, the signalling WebSocket and the portal listen.
+    pub(crate) http_addr: SocketAddr,
+    /// Where metrics and verbose health listen in `serve`; keep it private.
+    pub(crate) admin_addr: SocketAddr,
+    /// Where SIP listens.
+    pub(crate) sip_addr: SocketAddr,
+    /// First media address: thread *i* uses this port + *i*. An unspecified IP means every address
+    /// of this host.
+    pub(crate) media_addr: SocketAddr,
+    /// The address to put in SDP beside the host's own: the public one, behind NAT.
+    pub(crate) advertise_addr: Option<IpAddr>,
+    /// Media threads; 0 means one for each core.
+    pub(crate) media_threads: usize,
+    /// Calls this node takes at once.
+    pub(crate) max_calls: usize,
+    /// Where the data is: `sqlite://path`.
+    pub(crate) database_url: String,
+    /// How nodes talk: `local:` for a single one.
+    pub(crate) bus_url: String,
+    /// The key that seals secrets in the database; lives outside it.
+    pub(crate) key_file: PathBuf,
+    /// Names that are ours in a SIP URI, beside the listeners' hosts, `localhost`, `sip.telnyx.com`
+    /// and `rtc.telnyx.com`.
+    pub(crate) sip_domains: Vec<String>,
+    /// What is logged, such as `info` or `info,ringtrip_media=debug`.
+    pub(crate) log: String,
+    /// `human` or `json`; unset means human on a terminal and JSON otherwise.
+    pub(crate) log_format: Option<LogFormat>,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people.
+    Human,
+    /// One object a line.
+    Json,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        Self {
+            http_addr: SocketAddr::new(any, 8080),
+            admin_addr: SocketAddr::new(loopback, 9090),
+            sip_addr: SocketAddr::new(any, 5060),
+            media_addr: SocketAddr::new(any, 3478),
+            advertise_addr: None,
+            media_threads: 0,
+            max_calls: 10_000,
+            database_url: "sqlite://ringtrip.db".to_owned(),
+            bus_url: "local:".to_owned(),
+            key_file: PathBuf::from("ringtrip.key"),
+            sip_domains: Vec::new(),
+            log: "info".to_owned(),
+            log_format: None,
+        }
+    }
+}
+
+/// How a key's text in the environment is read.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Text,
+    Number,
+    List,
+}
+
+const KEYS: [(&str, Kind); 13] = [
+    ("http_addr", Kind::Text),
+    ("admin_addr", Kind::Text),
+    ("sip_addr", Kind::Text),
+    ("media_addr", Kind::Text),
+    ("advertise_addr", Kind::Text),
+    ("media_threads", Kind::Number),
+    ("max_calls", Kind::Number),
+    ("database_url", Kind::Text),
+    ("bus_url", Kind::Text),
+    ("key_file", Kind::Text),
+    ("sip_domains", Kind::List),
+    ("log", Kind::Text),
+    ("log_format", Kind::Text),
+];
+
+const PREFIX: &str = "RINGTRIP_";
+
+/// Why the configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    #[error("the configuration file {path} cannot be read")]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("the configuration file {path} is not TOML")]
+    Syntax { path: PathBuf, source: Box<toml::de::Error> },
+    #[error("unknown key {key} in {place}{}", suggestion.map_or(String::new(), |s| format!("; did you mean {s}?")))]
+    Unknown { key: String, place: String, suggestion: Option<&'static str> },
+    #[error("{name} must be a whole number")]
+    Number { name: String },
+    #[error("the configuration has a wrong value")]
+    Value { source: Box<toml::de::Error> },
+    #[error("{key}: {problem}")]
+    Unusable { key: &'static str, problem: String },
+}
+
+impl Config {
+    /// Reads the file, if one is given, then the environment, and checks the outcome.
+    pub(crate) fn load(
+        path: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut table = match path {
+            Some(path) => read_file(path)?,
+            None => toml::Table::new(),
+        };
+        let environment: BTreeMap<_, _> = environment.into_iter().collect();
+        for (name, text) in environment {
+            if let Some(suffix) = name.strip_prefix(PREFIX) {
+                let key = suffix.to_ascii_lowercase();
+                let kind = known(&key, "the environment")?;
+                table.insert(key, read_value(&name, kind, text)?);
+            }
+        }
+        let config: Self = toml::Value::Table(table)
+            .try_into()
+            .map_err(|source| ConfigError::Value { source: Box::new(source) })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let unusable = |key, problem: &str| Err(ConfigError::Unusable { key, problem: problem.to_owned() });
+        if !self.database_url.starts_with("sqlite://") {
+            return unusable("database_url", "must begin with sqlite://");
+        }
+        if self.bus_url != "local:" {
+            return unusable("bus_url", "must be local:");
+        }
+        if self.media_threads > 256 {
+            return unusable("media_threads", "must be at most 256");
+        }
+        if self.max_calls == 0 {
+            return unusable("max_calls", "must be at least 1");
+        }
+        Ok(())
+    }
+
+    /// Returns how many media threads run.
+    pub(crate) fn media_thread_count(&self) -> usize {
+        match self.media_threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        }
+    }
+
+    /// Prints the effective configuration as TOML.
+    pub(crate) fn to_toml(&self) -> String {
+        toml::to_string_pretty(self).unwrap_or_default()
+    }
+}
+
+fn read_file(path: &Path) -> Result<toml::Table, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    let table: toml::Table = text
+        .parse()
+        .map_err(|source| ConfigError::Syntax { path: path.to_owned(), source: Box::new(source) })?;
+    for key in table.keys() {
+        known(key, &path.display().to_string())?;
+    }
+    Ok(table)
+}
+
+fn known(key: &str, place: &str) -> Result<Kind, ConfigError> {
+    KEYS.iter().find(|(name, _)| *name == key).map(|(_, kind)| *kind).ok_or_else(|| {
+        ConfigError::Unknown { key: key.to_owned(), place: place.to_owned(), suggestion: nearest(key) }
+    })
+}
+
+fn read_value(name: &str, kind: Kind, text: String) -> Result<toml::Value, ConfigError> {
+    Ok(match kind {
+        Kind::Text => toml::Value::String(text),
+        Kind::Number => toml::Value::Integer(
+            text.trim().parse().map_err(|_| ConfigError::Number { name: name.to_owned() })?,
+        ),
+        Kind::List => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            toml::Value::Array(items.map(|item| toml::Value::String(item.to_owned())).collect())
+        }
+    })
+}
+
+/// Finds the key that was probably meant: at most two edits away.
+fn nearest(key: &str) -> Option<&'static str> {
+    let (distance, name) = KEYS.iter().map(|(name, _)| (edits(key, name), *name)).min()?;
+    (distance <= 2).then_some(name)
+}
+
+/// Counts insertions, deletions and substitutions (Levenshtein).
+fn edits(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.bytes().enumerate() {
+            let substituted = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    }
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        file
+    }
+
+    #[test]
+    fn nothing_set_gives_the_defaults() {
+        assert_eq!(Config::load(None, environment(&[("PATH", "/bin")])).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file() {
+        let file = file("http_addr = \"127.0.0.1:1\"\nmax_calls = 5\n");
+        let config = Config::load(
+            Some(file.path()),
+            environment(&[
+                ("RINGTRIP_HTTP_ADDR", "127.0.0.1:2"),
+                ("RINGTRIP_SIP_DOMAINS", "a.example, b.example"),
+                ("RINGTRIP_MEDIA_THREADS", "3"),
+            ]),
+        )
+        .unwrap();
+        assert_eq!(config.http_addr.port(), 2);
+        assert_eq!(config.max_calls, 5);
+        assert_eq!(config.sip_domains, ["a.example", "b.example"]);
+        assert_eq!(config.media_thread_count(), 3);
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_with_a_suggestion() {
+        let file = file("htp_addr = \"127.0.0.1:1\"\n");
+        let error = Config::load(Some(file.path()), []).unwrap_err().to_string();
+        assert!(error.contains("htp_addr") && error.contains("did you mean http_addr?"), "{error}");
+        let error = Config::load(None, environment(&[("RINGTRIP_WIBBLE", "1")])).unwrap_err().to_string();
+        assert!(error.contains("unknown key wibble in the environment"), "{error}");
+        assert!(!error.contains("did you mean"), "{error}");
+    }
+
+    #[test]
+    fn wrong_values_are_refused() {
+        for (name, text) in [
+            ("RINGTRIP_HTTP_ADDR", "localhost"),
+            ("RINGTRIP_MAX_CALLS", "many"),
+            ("RINGTRIP_MAX_CALLS", "0"),
+            ("RINGTRIP_DATABASE_URL", "mysql://x"),
+            ("RINGTRIP_BUS_URL", "smoke:"),
+        ] {
+            assert!(Config::load(None, environment(&[(name, text)])).is_err(), "{name}={text}");
+        }
+    }
+
+    #[test]
+    fn printed_configuration_reads_back() {
+        let config = Config { advertise_addr: Some([203, 0, 113, 9].into()), ..Config::default() };
+        let file = file(&config.to_toml());
+        assert_eq!(Config::load(Some(file.path()), []).unwrap(), config);
+    }
+}

@@ -1,0 +1,319 @@
+//! The signalling task: it owns the engines that decide, feeds them, and does what they ask.
+//!
+//! One input at a time goes in; then every engine is drained, and what one says to another is handed
+//! over on the spot, so a call's messages keep their order without a queue between the engines. What
+//! takes time (the store) runs in tasks of its own and comes back as an input.
+
+pub(crate) mod expiry;
+mod history;
+mod login;
+mod media;
+mod switch;
+mod verto;
+
+use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::extract::ws::Utf8Bytes;
+use ringtrip_cluster::{Bus, ChannelLimits, Revocation};
+use ringtrip_media::{Control, ControlOutput, ShardEvent};
+use ringtrip_model::{
+    CallId, Generator, Identity, LegEvent, LoginRefusal, PermitRefusal, PermitRequest, Route,
+    SocketId, Time,
+};
+use ringtrip_store::Store;
+use ringtrip_verto::CloseReason;
+use tokio::sync::{mpsc, watch};
+
+pub(crate) use self::history::History;
+pub(crate) use self::media::{MediaThreads, MediaThreadsConfig};
+use self::switch::Calls;
+use self::verto::{Outbox, Sockets};
+pub(crate) use self::verto::serve_socket;
+use crate::clock::Clock;
+use crate::telemetry::Metrics;
+
+/// Inputs handled before the engines' timers get a turn.
+const BATCH: usize = 64;
+
+/// What the signalling task hears from sockets and from tasks that asked the store.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// A WebSocket opened.
+    Opened { socket: SocketId, outbox: Outbox },
+    /// A text frame arrived.
+    Frame { socket: SocketId, text: Utf8Bytes },
+    /// A WebSocket closed.
+    Closed { socket: SocketId },
+    /// A login was checked.
+    Authenticated { socket: SocketId, request: u64, result: Result<Identity, LoginRefusal> },
+    /// A destination was looked up.
+    Routed { call: CallId, route: Route },
+    /// The limits for a call's place were read.
+    Limits { request: PermitRequest, limits: Result<ChannelLimits, PermitRefusal> },
+    /// A media thread tells something.
+    Shard { shard: usize, event: ShardEvent },
+}
+
+/// What the signalling task stands on.
+pub(crate) struct Parts {
+    pub(crate) clock: Clock,
+    pub(crate) store: Store,
+    pub(crate) bus: Bus,
+    pub(crate) endpoint: ringtrip_verto::Endpoint,
+    pub(crate) settings: ringtrip_switch::Settings,
+    pub(crate) control: Control,
+    pub(crate) threads: MediaThreads,
+    pub(crate) history: History,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) rng: Generator,
+}
+
+/// The task's state.
+pub(crate) struct Signalling {
+    clock: Clock,
+    store: Store,
+    bus: Bus,
+    endpoint: ringtrip_verto::Endpoint,
+    sockets: Sockets,
+    calls: Calls,
+    control: Control,
+    threads: MediaThreads,
+    history: History,
+    metrics: Arc<Metrics>,
+    /// Calls whose place is being looked up.
+    permits_asked: HashSet<CallId>,
+    /// For tasks that come back with an answer. Unbounded, but each task answers a request of a
+    /// session or call, and those are bounded.
+    results: mpsc::UnboundedSender<Input>,
+}
+
+/// Runs signalling until `stop` turns true; live calls are then ended with a cause.
+pub(crate) async fn run(
+    parts: Parts,
+    mut inputs: mpsc::Receiver<Input>,
+    (results, mut answers): (mpsc::UnboundedSender<Input>, mpsc::UnboundedReceiver<Input>),
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut revocations = parts.bus.subscribe_revocations();
+    let mut signalling = Signalling {
+        calls: Calls::new(parts.settings, parts.rng),
+        clock: parts.clock,
+        store: parts.store,
+        bus: parts.bus,
+        endpoint: parts.endpoint,
+        sockets: Sockets::default(),
+        control: parts.control,
+        threads: parts.threads,
+        history: parts.history,
+        metrics: parts.metrics,
+        permits_asked: HashSet::new(),
+        results,
+    };
+    loop {
+        let due = signalling.poll_timeout().map(|time| signalling.clock.instant(time));
+        tokio::select! {
+            biased;
+            Some(revocation) = revocations.recv() => signalling.revoke(revocation),
+            Some(input) = answers.recv() => signalling.handle(input),
+            Some(input) = inputs.recv() => {
+                signalling.handle(input);
+                for _ in 1..BATCH {
+                    let Ok(input) = inputs.try_recv() else { break };
+                    signalling.handle(input);
+                }
+            }
+            () = sleep_until(due) => {}
+            _ = stop.wait_for(|stop| *stop) => break,
+        }
+        signalling.handle_timeout();
+    }
+    signalling.shut_down();
+    // Give the sockets' tasks a moment to write the last frames, and media its last words.
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(1);
+    while !signalling.calls.is_empty() {
+        match tokio::time::timeout_at(deadline, answers.recv()).await {
+            Ok(Some(input)) => signalling.handle(input),
+            Ok(None) | Err(_) => break,
+        }
+    }
+    signalling.threads.stop();
+}
+
+async fn sleep_until(due: Option<tokio::time::Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Signalling {
+    fn poll_timeout(&self) -> Option<Time> {
+        [self.endpoint.poll_timeout(), self.calls.poll_timeout(), self.control.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn handle_timeout(&mut self) {
+        let now = self.clock.now();
+        if self.endpoint.poll_timeout().is_some_and(|due| due <= now) {
+            self.endpoint.handle_timeout(now);
+        }
+        if self.control.poll_timeout().is_some_and(|due| due <= now) {
+            self.control.handle_timeout(now);
+        }
+        self.calls.handle_timeout(now);
+        self.drain(now);
+    }
+
+    fn handle(&mut self, input: Input) {
+        let now = self.clock.now();
+        match input {
+            Input::Opened { socket, outbox } => {
+                self.sockets.insert(socket, outbox);
+                self.endpoint.handle_opened(socket, now);
+            }
+            Input::Frame { socket, text } => self.handle_frame(socket, &text, now),
+            Input::Closed { socket } => {
+                self.sockets.remove(socket);
+                self.endpoint.handle_closed(socket, now);
+            }
+            Input::Authenticated { socket, request, result } => {
+                self.endpoint.handle_authenticated(socket, request, result, now);
+            }
+            Input::Routed { call, route } => self.calls.handle_route(call, route, now),
+            Input::Limits { request, limits } => {
+                // The call may have given its place back before it had one.
+                if self.permits_asked.remove(&request.call) {
+                    let result = limits.and_then(|limits| self.bus.acquire(&request, limits));
+                    self.calls.handle_permit(request.call, result, now);
+                }
+            }
+            Input::Shard { shard, event } => self.control.handle_shard(shard, event, now),
+        }
+        self.drain(now);
+    }
+
+    /// A frame that brings the engine down costs its sender the session, and nobody else anything.
+    fn handle_frame(&mut self, socket: SocketId, text: &str, now: Time) {
+        let handled = catch_unwind(AssertUnwindSafe(|| self.endpoint.handle_frame(socket, text, now)));
+        if handled.is_err() {
+            self.metrics.panics_total.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(socket = socket.0, "a frame made signalling panic; its session is dropped");
+            self.endpoint.remove_socket_after_panic(socket, now);
+            self.sockets.close(socket, CloseReason::Fault);
+        }
+    }
+
+    fn revoke(&mut self, revocation: Revocation) {
+        let now = self.clock.now();
+        self.endpoint.handle_revoked(revocation.scope, now);
+        self.drain(now);
+        // Whoever asked may have given up waiting.
+        let _ = revocation.done.send(());
+    }
+
+    fn shut_down(&mut self) {
+        let now = self.clock.now();
+        self.calls.abort_all(now);
+        self.drain(now);
+        self.endpoint.handle_shutdown(now);
+        self.drain(now);
+    }
+
+    /// Carries out what the engines ask until none of them asks for more.
+    fn drain(&mut self, now: Time) {
+        loop {
+            if let Some(output) = self.endpoint.poll_output() {
+                self.carry_out_verto(output, now);
+            } else if let Some(output) = self.calls.poll_output() {
+                self.carry_out_switch(output, now);
+            } else if let Some(output) = self.control.poll_output() {
+                match output {
+                    ControlOutput::Event(event) => self.calls.handle_media(event, now),
+                    ControlOutput::Shard { shard, command } => self.threads.send(shard, command),
+                }
+            } else {
+                break;
+            }
+        }
+        self.metrics.panics_total.fetch_add(self.calls.take_panics(), Ordering::Relaxed);
+        self.metrics.sockets.store(self.sockets.len() as u64, Ordering::Relaxed);
+        self.metrics.calls.store(self.calls.len() as u64, Ordering::Relaxed);
+    }
+
+    fn carry_out_verto(&mut self, output: ringtrip_verto::Output, now: Time) {
+        use ringtrip_verto::Output;
+        match output {
+            Output::Send { socket, frame } => {
+                if !self.sockets.send(socket, frame) {
+                    self.metrics.slow_readers_total.fetch_add(1, Ordering::Relaxed);
+                    tracing::warn!(socket = socket.0, "a client reads too slowly; its socket is closed");
+                    self.endpoint.handle_closed(socket, now);
+                }
+            }
+            Output::Close { socket, reason } => self.sockets.close(socket, reason),
+            Output::Authenticate { socket, request, login } => {
+                let (store, clock) = (self.store.clone(), self.clock);
+                let results = self.results.clone();
+                tokio::spawn(async move {
+                    let result = login::check(&store, login, clock.wall()).await;
+                    // Signalling may have stopped meanwhile.
+                    let _ = results.send(Input::Authenticated { socket, request, result });
+                });
+            }
+            Output::Bind { session, party, call_report_id } => {
+                self.bus.bind(session, &party, &call_report_id);
+            }
+            Output::Unbind { session, party, call_report_id } => {
+                self.bus.unbind(session, &party, &call_report_id);
+            }
+            Output::Leg(event) => {
+                if matches!(event, LegEvent::Incoming { .. }) {
+                    self.metrics.calls_total.fetch_add(1, Ordering::Relaxed);
+                }
+                self.calls.handle_leg(event, now);
+            }
+        }
+    }
+
+    fn carry_out_switch(&mut self, output: ringtrip_switch::Output, now: Time) {
+        use ringtrip_switch::Output;
+        match output {
+            Output::Leg(command) => self.endpoint.handle_command(command, now),
+            Output::Media(command) => self.control.handle_command(command, now),
+            Output::NeedRoute(request) => {
+                let (store, bus, clock) = (self.store.clone(), self.bus.clone(), self.clock);
+                let results = self.results.clone();
+                tokio::spawn(async move {
+                    let route = switch::look_up(&store, &bus, &request.user, clock.wall()).await;
+                    let _ = results.send(Input::Routed { call: request.call, route });
+                });
+            }
+            Output::NeedPermit(request) => {
+                self.permits_asked.insert(request.call);
+                let (store, results) = (self.store.clone(), self.results.clone());
+                tokio::spawn(async move {
+                    let limits = switch::limits(&store, &request).await;
+                    let _ = results.send(Input::Limits { request, limits });
+                });
+            }
+            Output::Release { call } => {
+                self.permits_asked.remove(&call);
+                self.bus.release(call);
+            }
+            Output::Persist(snapshot) => {
+                let call = snapshot.call;
+                self.bus.persist(snapshot);
+                self.calls.handle_persisted(call, now);
+            }
+            Output::Forget { call } => self.bus.forget(call),
+            Output::Event(event) => self.history.event(event, self.clock),
+            Output::Record(record) => self.history.record(record),
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Carries the signalling engine's frames to and from WebSockets, and asks the store who logs in.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
+use futures_util::SinkExt;
+use ringtrip_model::SocketId;
+use ringtrip_verto::CloseReason;
+use tokio::sync::mpsc;
+
+use super::Input;
+
+/// Frames that may wait for a client to read them.
+const MAX_QUEUED_FRAMES: usize = 256;
+/// Bytes that may wait for a client to read them.
+const MAX_QUEUED_BYTES: usize = 1024 * 1024;
+/// How long one frame may take to leave.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a socket's task is told.
+#[derive(Debug)]
+pub(crate) enum ToSocket {
+    /// Send a text frame.
+    Frame(String),
+    /// Close, with a reason for the client's log.
+    Close(CloseReason),
+}
+
+/// The way to one socket: bounded in frames and bytes.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    sender: mpsc::Sender<ToSocket>,
+    queued_bytes: Arc<AtomicUsize>,
+}
+
+/// The other end of an [`Outbox`].
+#[derive(Debug)]
+struct Inbox {
+    receiver: mpsc::Receiver<ToSocket>,
+    queued_bytes: Arc<AtomicUsize>,
+}
+
+fn outbox() -> (Outbox, Inbox) {
+    let (sender, receiver) = mpsc::channel(MAX_QUEUED_FRAMES);
+    let queued_bytes = Arc::new(AtomicUsize::new(0));
+    (
+        Outbox { sender, queued_bytes: Arc::clone(&queued_bytes) },
+        Inbox { receiver, queued_bytes },
+    )
+}
+
+impl Outbox {
+    /// Queues a frame; false if the client reads too slowly for it.
+    fn send(&self, frame: String) -> bool {
+        let bytes = frame.len();
+        if self.queued_bytes.load(Ordering::Relaxed) + bytes > MAX_QUEUED_BYTES {
+            return false;
+        }
+        self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.sender.try_send(ToSocket::Frame(frame)).is_ok()
+    }
+}
+
+/// The sockets of this node, by the name the engine knows them by.
+#[derive(Debug, Default)]
+pub(crate) struct Sockets {
+    open: HashMap<SocketId, Outbox>,
+}
+
+impl Sockets {
+    /// Takes in a socket.
+    pub(crate) fn insert(&mut self, socket: SocketId, outbox: Outbox) {
+        self.open.insert(socket, outbox);
+    }
+
+    /// Forgets a socket that is gone.
+    pub(crate) fn remove(&mut self, socket: SocketId) {
+        self.open.remove(&socket);
+    }
+
+    /// Returns how many are open.
+    pub(crate) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Queues a frame. False if the client reads too slowly: its socket is dropped then, and its
+    /// task will report it closed.
+    pub(crate) fn send(&mut self, socket: SocketId, frame: String) -> bool {
+        let sent = self.open.get(&socket).is_none_or(|outbox| outbox.send(frame));
+        if !sent {
+            self.open.remove(&socket);
+        }
+        sent
+    }
+
+    /// Closes a socket after what is queued for it.
+    pub(crate) fn close(&mut self, socket: SocketId, reason: CloseReason) {
+        if let Some(outbox) = self.open.remove(&socket) {
+            // If the queue is full, dropping the outbox closes the socket all the same.
+            let _ = outbox.sender.try_send(ToSocket::Close(reason));
+        }
+    }
+}
+
+/// Serves one WebSocket until either side closes it.
+pub(crate) async fn serve_socket(mut stream: WebSocket, socket: SocketId, inputs: mpsc::Sender<Input>) {
+    let (outbox, mut inbox) = outbox();
+    if inputs.send(Input::Opened { socket, outbox }).await.is_err() {
+        return;
+    }
+    loop {
+        tokio::select! {
+            message = stream.recv() => match message {
+                Some(Ok(Message::Text(text))) => {
+                    if inputs.send(Input::Frame { socket, text }).await.is_err() {
+                        break;
+                    }
+                }
+                Some(Ok(Message::Binary(_) | Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Ok(Message::Close(_)) | Err(_)) | None => break,
+            },
+            outgoing = inbox.receiver.recv() => {
+                let written = tokio::time::timeout(WRITE_TIMEOUT, write(&mut stream, &mut inbox, outgoing));
+                if !matches!(written.await, Ok(Ok(true))) {
+                    break;
+                }
+            }
+        }
+    }
+    // Signalling outlives its sockets; if it has stopped, there is nobody left to tell.
+    let _ = inputs.send(Input::Closed { socket }).await;
+}
+
+/// Writes what is queued, in one flush. False once the socket is to be closed.
+async fn write(
+    stream: &mut WebSocket,
+    inbox: &mut Inbox,
+    first: Option<ToSocket>,
+) -> Result<bool, axum::Error> {
+    let mut next = first;
+    loop {
+        match next {
+            Some(ToSocket::Frame(frame)) => {
+                inbox.queued_bytes.fetch_sub(frame.len(), Ordering::Relaxed);
+                stream.feed(Message::Text(Utf8Bytes::from(frame))).await?;
+            }
+            Some(ToSocket::Close(reason)) => {
+                let frame = CloseFrame { code: reason.code(), reason: reason.text().into() };
+                stream.feed(Message::Close(Some(frame))).await?;
+                stream.flush().await?;
+                return Ok(false);
+            }
+            None => return Ok(false),
+        }
+        match inbox.receiver.try_recv() {
+            Ok(more) => next = Some(more),
+            Err(mpsc::error::TryRecvError::Empty) => break,
+            Err(mpsc::error::TryRecvError::Disconnected) => next = None,
+        }
+    }
+    stream.flush().await?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_reader_is_cut_off_at_a_megabyte() {
+        let (outbox, inbox) = outbox();
+        let (socket, mut sockets) = (SocketId(1), Sockets::default());
+        sockets.insert(socket, outbox);
+        for _ in 0..16 {
+            assert!(sockets.send(socket, "x".repeat(64 * 1024)));
+        }
+        assert!(!sockets.send(socket, "x".to_owned()));
+        assert_eq!(sockets.len(), 0);
+        assert_eq!(inbox.receiver.len(), 16);
+        assert!(sockets.send(socket, "x".to_owned()), "frames for a socket that is gone are no error");
+    }
+
+    #[test]
+    fn a_slow_reader_is_cut_off_at_the_frame_bound() {
+        let (outbox, _inbox) = outbox();
+        let (socket, mut sockets) = (SocketId(1), Sockets::default());
+        sockets.insert(socket, outbox);
+        let sent = (0..1000).take_while(|_| sockets.send(socket, "x".to_owned())).count();
+        assert_eq!(sent, MAX_QUEUED_FRAMES);
+    }
+}

@@ -1,0 +1,268 @@
+//! One node: its store, bus, media threads, signalling task and HTTP port, started together and
+//! stopped in order.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, anyhow};
+use ringtrip_api::{Api, ApiConfig};
+use ringtrip_cluster::Bus;
+use ringtrip_media::{Control, ControlConfig, DtlsContext};
+use ringtrip_model::{Generator, NodeId};
+use ringtrip_store::{Store, StoreConfig};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::dev::DevPortal;
+use crate::drive::{self, History, Input, MediaThreads, MediaThreadsConfig};
+use crate::http::{self, Surface};
+use crate::telemetry::Metrics;
+
+/// Frames of all sockets that may wait for signalling; a socket whose frame finds no room waits.
+const INPUTS: usize = 4096;
+/// Anchors of one media thread: two a call, and some being replaced.
+const ANCHORS_PER_SHARD: u32 = 16_384;
+/// Names that apps dial, ours from the start.
+const ALIASES: [&str; 3] = ["localhost", "sip.telnyx.com", "rtc.telnyx.com"];
+
+/// What to start.
+pub(crate) struct Options {
+    config: Config,
+    dev: Option<DevPortal>,
+}
+
+impl Options {
+    /// A node with ready credentials, on this machine alone.
+    pub(crate) fn dev(config: Config, portal: DevPortal) -> Self {
+        Self { config, dev: Some(portal) }
+    }
+
+    /// A node as configured.
+    pub(crate) fn serve(config: Config) -> Self {
+        Self { config, dev: None }
+    }
+}
+
+/// A running node.
+pub(crate) struct Node {
+    http_addr: SocketAddr,
+    media_addr: SocketAddr,
+    ready: Arc<AtomicBool>,
+    stop_http: watch::Sender<bool>,
+    stop_signalling: watch::Sender<bool>,
+    signalling: JoinHandle<()>,
+    history: JoinHandle<()>,
+    store: Store,
+}
+
+/// Draws a generator from the operating system.
+pub(crate) fn system_generator() -> anyhow::Result<Generator> {
+    let mut seed = [0; 32];
+    aws_lc_rs::rand::fill(&mut seed).map_err(|_| anyhow!("the system gives no random numbers"))?;
+    Ok(Generator::from_seed(seed))
+}
+
+/// Opens the store a configuration names; relative paths start at `folder`.
+pub(crate) async fn open_store(config: &Config, folder: &Path) -> anyhow::Result<Store> {
+    let key_file = folder.join(&config.key_file);
+    let store = StoreConfig { url: config.database_url.clone(), key_file };
+    Store::open(store, &mut system_generator()?).await.context("the database cannot be opened")
+}
+
+impl Node {
+    /// Starts everything; when it returns, REST, signalling and media answer.
+    pub(crate) async fn start(options: Options, store: Store, clock: Clock) -> anyhow::Result<Self> {
+        let Options { config, dev } = options;
+        let mut rng = system_generator()?;
+        let metrics = Arc::new(Metrics::default());
+        let ready = Arc::new(AtomicBool::new(false));
+        let bus = Bus::local(config.max_calls);
+
+        let listener = http::listen(config.http_addr, if dev.is_some() { "--http" } else { "http_addr" }).await?;
+        let http_addr = listener.local_addr()?;
+        let admin = match dev {
+            Some(_) => None,
+            None => Some(http::listen(config.admin_addr, "admin_addr").await?),
+        };
+
+        let (results, answers) = mpsc::unbounded_channel();
+        let dtls = Arc::new(DtlsContext::generate(clock.base()).context("no DTLS certificate can be made")?);
+        let threads = MediaThreads::start(
+            MediaThreadsConfig {
+                sockets: media_addresses(&config, dev.is_some()),
+                threads: config.media_thread_count(),
+                this_host_only: dev.is_some(),
+                dtls: Arc::clone(&dtls),
+                base: clock.base(),
+                started_at: clock.started_at(),
+                max_anchors: ANCHORS_PER_SHARD,
+            },
+            &mut rng,
+            {
+                let results = results.clone();
+                move |shard, event| {
+                    // Signalling may have stopped; then nobody waits for the event.
+                    let _ = results.send(Input::Shard { shard, event });
+                }
+            },
+        )
+        .with_context(|| format!("media cannot listen on {}", config.media_addr))?;
+        let shards = threads.addresses();
+        let media_addr = *shards.first().and_then(|addresses| addresses.first()).context("no media address")?;
+        let control = Control::new(
+            ControlConfig {
+                shards: shards.into_iter().map(|addresses| offered(addresses, &config)).collect(),
+                fingerprint: dtls.fingerprint(),
+                max_anchors_per_shard: ANCHORS_PER_SHARD,
+            },
+            rng.fork(),
+        );
+
+        let (history, history_task) = History::start(store.clone(), Arc::clone(&metrics));
+        let (inputs, queued) = mpsc::channel(INPUTS);
+        let (stop_signalling, stopping) = watch::channel(false);
+        let parts = drive::Parts {
+            clock,
+            store: store.clone(),
+            bus: bus.clone(),
+            endpoint: ringtrip_verto::Endpoint::new(
+                ringtrip_verto::Config { started_at: clock.started_at(), ..ringtrip_verto::Config::default() },
+                rng.fork(),
+            ),
+            settings: ringtrip_switch::Settings::new(
+                NodeId(1),
+                clock.started_at(),
+                domains(&config, http_addr),
+            ),
+            control,
+            threads,
+            history,
+            metrics: Arc::clone(&metrics),
+            rng: rng.fork(),
+        };
+        let signalling = tokio::spawn(drive::run(parts, queued, (results, answers), stopping));
+
+        tokio::spawn(drive::expiry::watch(store.clone(), bus.clone(), clock));
+        let api = Api::new(store.clone(), bus, ApiConfig { clock: Arc::new(move || clock.wall()), generator: rng.fork() });
+        let surface = Surface {
+            api: ringtrip_api::router(api),
+            inputs,
+            dev,
+            ready: Arc::clone(&ready),
+            metrics: Arc::clone(&metrics),
+        };
+        let (stop_http, http_stopping) = watch::channel(false);
+        tokio::spawn(http::serve(listener, Arc::new(surface), http_stopping));
+        if let Some(admin) = admin {
+            tokio::spawn(serve_admin(admin, Arc::clone(&ready), metrics));
+        }
+        ready.store(true, Ordering::Relaxed);
+        Ok(Self {
+            http_addr,
+            media_addr,
+            ready,
+            stop_http,
+            stop_signalling,
+            signalling,
+            history: history_task,
+            store,
+        })
+    }
+
+    /// Where REST and signalling are.
+    pub(crate) const fn http_addr(&self) -> SocketAddr {
+        self.http_addr
+    }
+
+    /// Where the first media thread listens.
+    pub(crate) const fn media_addr(&self) -> SocketAddr {
+        self.media_addr
+    }
+
+    /// Runs until SIGINT or SIGTERM, then stops in order: no new work, calls ended, history written.
+    pub(crate) async fn run_until_signal(mut self) -> anyhow::Result<()> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            ended = &mut self.signalling => {
+                return Err(anyhow!("signalling stopped by itself: {ended:?}"));
+            }
+        }
+        tracing::info!("stopping");
+        self.ready.store(false, Ordering::Relaxed);
+        // A receiver that is gone has stopped already.
+        let _ = self.stop_http.send(true);
+        let _ = self.stop_signalling.send(true);
+        self.signalling.await.context("signalling did not stop cleanly")?;
+        self.history.await.context("history did not stop cleanly")?;
+        self.store.close().await;
+        Ok(())
+    }
+}
+
+async fn serve_admin(listener: TcpListener, ready: Arc<AtomicBool>, metrics: Arc<Metrics>) {
+    if let Err(error) = axum::serve(listener, http::admin(ready, metrics)).await {
+        tracing::error!(%error, "the admin port stopped");
+    }
+}
+
+/// The local addresses media listens on. Beside a loopback address stand the host's own, so that a
+/// browser on this machine finds a path whichever interface its candidates come from; in `dev` they
+/// take traffic from this machine alone.
+fn media_addresses(config: &Config, dev: bool) -> Vec<SocketAddr> {
+    let SocketAddr::V4(_) = config.media_addr else { return vec![config.media_addr] };
+    let ip = config.media_addr.ip();
+    let mut addresses = BTreeSet::new();
+    if !ip.is_unspecified() {
+        addresses.insert(ip);
+    }
+    if ip.is_unspecified() || dev {
+        addresses.insert(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        addresses.extend(host_addresses());
+    }
+    // The configured address, or loopback, comes first: it stands for the thread in the summary.
+    let first = if ip.is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { ip };
+    let mut sorted: Vec<IpAddr> = addresses.into_iter().collect();
+    sorted.sort_by_key(|address| *address != first);
+    sorted.into_iter().map(|ip| SocketAddr::new(ip, config.media_addr.port())).collect()
+}
+
+fn host_addresses() -> Vec<IpAddr> {
+    match if_addrs::get_if_addrs() {
+        Ok(interfaces) => {
+            let addresses = interfaces.into_iter().filter(|interface| interface.is_oper_up());
+            let usable = addresses.map(|interface| interface.ip());
+            usable.filter(|ip| matches!(ip, IpAddr::V4(v4) if !v4.is_loopback() && !v4.is_link_local())).collect()
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the host's own addresses cannot be read");
+            Vec::new()
+        }
+    }
+}
+
+/// What to put in SDP: where a thread listens, and the address it has outside.
+fn offered(mut addresses: Vec<SocketAddr>, config: &Config) -> Vec<SocketAddr> {
+    if let (Some(ip), Some(first)) = (config.advertise_addr, addresses.first().copied()) {
+        addresses.push(SocketAddr::new(ip, first.port()));
+    }
+    addresses
+}
+
+fn domains(config: &Config, http_addr: SocketAddr) -> Vec<String> {
+    let configured = config.sip_domains.iter().map(|domain| domain.to_ascii_lowercase());
+    let listeners = [http_addr.ip(), config.sip_addr.ip()].into_iter().chain(config.advertise_addr);
+    let mut domains: BTreeSet<String> = configured.chain(ALIASES.map(str::to_owned)).collect();
+    domains.extend(listeners.filter(|ip| !ip.is_unspecified()).map(|ip| ip.to_string()));
+    domains.extend(host_addresses().into_iter().map(|ip| ip.to_string()));
+    domains.insert(Ipv4Addr::LOCALHOST.to_string());
+    domains.into_iter().collect()
+}

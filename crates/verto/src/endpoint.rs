@@ -423,40 +423,42 @@ impl Endpoint {
         if matches!(session.head.presence, Presence::Current(_)) {
             self.out.push(session.unbind());
         }
-        session.head.presence = Presence::Away {
-            last_heard,
-            since: now,
-            unheard: Vec::new(),
-        };
-        self.strand_legs(id, now);
-        self.arm_session(id);
-    }
-
-    /// Ends the unanswered legs of a session whose socket is gone, and tells of the others.
-    pub(crate) fn strand_legs(&mut self, id: SessionId, now: Time) {
-        let Some(session) = self.sessions.get_mut(&id) else {
-            return;
-        };
+        let gone = |socket| !self.sockets.contains_key(&socket);
+        if session.head.socket().is_none_or(gone) {
+            // There is nobody to answer any more.
+            session.head.presence = Presence::Away {
+                last_heard,
+                since: now,
+                unheard: Vec::new(),
+            };
+        }
+        let mut unheard = Vec::new();
         let mut index = 0;
         while let Some(leg) = session.legs.get_mut(index) {
             let id = leg.id();
+            let mut wire = Wire::new(&mut self.out, &session.head);
             if leg.is_answered() {
-                leg.lose_socket();
-                self.out.push(Output::Leg(LegEvent::Lost { leg: id }));
+                leg.lose_socket(&mut wire);
+                wire.tell(LegEvent::Lost { leg: id });
                 index += 1;
             } else {
                 let cause = HangupCause::DestinationOutOfOrder;
-                self.out.push(Output::Leg(LegEvent::Hangup {
+                leg.refuse_waiting(&mut wire);
+                wire.tell(LegEvent::Hangup {
                     leg: id,
                     cause: Some(cause),
-                }));
+                });
                 self.legs.remove(&id);
                 let leg = session.end_leg(index, cause, self.config.ended_memory, now);
-                if let Presence::Away { unheard, .. } = &mut session.head.presence {
-                    unheard.push((leg, cause));
-                }
+                unheard.push((leg, cause));
             }
         }
+        session.head.presence = Presence::Away {
+            last_heard,
+            since: now,
+            unheard,
+        };
+        self.arm_session(id);
     }
 
     /// Ends all legs of a session, with a bye if its client can be reached.

@@ -220,19 +220,22 @@ impl Leg {
         }
     }
 
-    /// Forgets the requests of a socket that is gone. What is with the call keeps its place, so that
-    /// the call's next words still meet the requests they answer.
-    pub(crate) fn lose_socket(&mut self) {
-        if let State::Active { waiting, .. } = &mut self.state {
-            waiting
-                .holds
-                .iter_mut()
-                .for_each(|hold| hold.request = None);
-            waiting.updates.retain_mut(|update| {
-                update.request = None;
-                update.offer.is_none()
-            });
-            waiting.attach = Attach::Idle;
+    /// Lets go of the requests of a socket that is gone, or serves this session no more and is told
+    /// so. What is with the call keeps its place, so that the call's next words still meet the
+    /// requests they answer.
+    pub(crate) fn lose_socket(&mut self, wire: &mut Wire<'_>) {
+        let State::Active { waiting, .. } = &mut self.state else {
+            return;
+        };
+        for hold in &mut waiting.holds {
+            wire.refuse(hold.request.take().as_ref(), Refusal::CallError);
+        }
+        waiting.updates.retain_mut(|update| {
+            wire.refuse(update.request.take().as_ref(), Refusal::CallError);
+            update.offer.is_none()
+        });
+        if let Attach::Answered { request } = std::mem::take(&mut waiting.attach) {
+            wire.refuse(request.as_ref(), Refusal::CallError);
         }
     }
 

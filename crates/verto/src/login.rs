@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use ringtrip_model::{
-    Identity, LegEvent, LegParty, LoginRefusal, LoginRequest, RevokeScope, SessionId, SocketId,
-    Time,
+    HangupCause, Identity, LegEvent, LegParty, LoginRefusal, LoginRequest, RevokeScope, SessionId,
+    SocketId, Time,
 };
 use tracing::debug;
 
@@ -14,6 +14,7 @@ use crate::message::{ClientReadyBody, EmptyBody, MessageBody, Refusal, Request, 
 use crate::outbox::{CloseReason, Output};
 use crate::session::{Presence, Session, UserKey, Wire};
 use crate::socket::{Login, LoginStep, MAX_LOGINS, MAX_SESSIONS, Socket, Stage, next_ping};
+use crate::timers::Timer;
 
 /// Revocations that a login under way could have missed.
 ///
@@ -330,11 +331,12 @@ impl Endpoint {
             return;
         };
         self.half_open.remove(&(socket.opened, id));
-        let last_heard = socket.last_heard;
         let ping = next_ping(&self.config, now);
         let mut outgoing = None;
         match &mut socket.stage {
             stage @ Stage::Guest { .. } => {
+                // The login's deadline is the one that would come for nothing.
+                self.timers.disarm(Timer::Socket(id), socket.armed.take());
                 *stage = Stage::Member {
                     current: sessid,
                     former: Vec::new(),
@@ -366,7 +368,8 @@ impl Endpoint {
             && former.len() >= MAX_SESSIONS
         {
             let crowded_out = former.remove(0);
-            self.lose_session(crowded_out, last_heard, now);
+            self.end_legs(crowded_out, HangupCause::SwitchCongestion, now);
+            self.forget_session(crowded_out);
         }
     }
 

@@ -3,6 +3,7 @@
 use ringtrip_model::{CallerId, CustomHeader, Digit, LoginRequest, Secret, SessionId};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
+use serde_json::Number;
 use serde_json::value::RawValue;
 
 use super::Refusal;
@@ -31,8 +32,11 @@ impl RequestId {
     fn read(raw: &RawValue) -> Option<Self> {
         let text = raw.get();
         let fits = text.len() <= MAX_ID_BYTES;
-        let plain = is_number(text)
-            || (text.starts_with('"') && serde_json::from_str::<String>(text).is_ok());
+        let plain = if is_number(text) {
+            serde_json::from_str::<Number>(text).is_ok()
+        } else {
+            text.starts_with('"') && serde_json::from_str::<String>(text).is_ok()
+        };
         (fits && plain).then(|| Self(raw.to_owned()))
     }
 
@@ -548,7 +552,15 @@ mod tests {
     #[test]
     fn other_ids_are_malformed() {
         let long = format!("\"{}\"", "x".repeat(300));
-        for id in ["null", "true", "{}", "[1]", r#""\ud800""#, long.as_str()] {
+        for id in [
+            "null",
+            "true",
+            "{}",
+            "[1]",
+            "1e999",
+            r#""\ud800""#,
+            long.as_str(),
+        ] {
             let text = format!(r#"{{"id":{id},"method":"login"}}"#);
             assert!(matches!(Frame::read(&text), Frame::Malformed(None)), "{id}");
         }

@@ -56,23 +56,27 @@ impl StoreError {
     /// Returns a function that sorts a database error: a value of the wrong shape is a corrupt row,
     /// everything else an unavailable database.
     pub(crate) fn while_doing(doing: &'static str) -> impl Fn(sqlx::Error) -> Self + Copy {
-        move |error| match error {
-            #[expect(
-                clippy::wildcard_enum_match_arm,
-                reason = "sqlx's enum, which may grow"
-            )]
-            sqlx::Error::ColumnDecode { .. }
-            | sqlx::Error::ColumnNotFound(_)
-            | sqlx::Error::ColumnIndexOutOfBounds { .. }
-            | sqlx::Error::Decode(_)
-            | sqlx::Error::TypeNotFound { .. } => Self::Corrupt {
-                doing,
-                cause: Corruption::Database(Arc::new(error)),
-            },
-            _ => Self::Unavailable {
-                doing,
-                cause: Unavailability::Database(Arc::new(error)),
-            },
+        move |error| {
+            let misshapen = matches!(
+                error,
+                sqlx::Error::ColumnDecode { .. }
+                    | sqlx::Error::ColumnNotFound(_)
+                    | sqlx::Error::ColumnIndexOutOfBounds { .. }
+                    | sqlx::Error::Decode(_)
+                    | sqlx::Error::TypeNotFound { .. }
+            );
+            let error = Arc::new(error);
+            if misshapen {
+                Self::Corrupt {
+                    doing,
+                    cause: Corruption::Database(error),
+                }
+            } else {
+                Self::Unavailable {
+                    doing,
+                    cause: Unavailability::Database(error),
+                }
+            }
         }
     }
 

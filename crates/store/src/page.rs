@@ -15,7 +15,7 @@ impl Page {
     }
 
     pub(crate) fn offset(self) -> i64 {
-        i64::from(self.number.saturating_sub(1)) * i64::from(self.size)
+        i64::from(self.number.saturating_sub(1)).saturating_mul(i64::from(self.size))
     }
 }
 

@@ -311,3 +311,150 @@ impl Link {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    use futures_util::future::join_all;
+
+    use super::*;
+    use crate::db;
+
+    /// A writer on a file with one table, which waits for locks as good as not at all.
+    async fn start(path: &Path, pages: &'static str) -> (Writer, JoinHandle<()>) {
+        db::create_file(path).unwrap();
+        let options =
+            db::writer_options(path, Duration::from_millis(1)).pragma("max_page_count", pages);
+        let mut conn = options.connect().await.unwrap();
+        execute(
+            &mut conn,
+            "CREATE TABLE things (id BIGINT PRIMARY KEY NOT NULL, body BLOB NOT NULL)",
+        )
+        .await
+        .unwrap();
+        Writer::start(Link::File {
+            options: Box::new(options),
+            conn: Some(conn),
+        })
+    }
+
+    async fn insert(writer: &Writer, id: i64, len: usize) -> Result<(), StoreError> {
+        writer
+            .write("testing", move |conn| Box::pin(put(conn, id, len)), |_| {})
+            .await
+    }
+
+    async fn put(conn: &mut Conn, id: i64, len: usize) -> Result<(), StoreError> {
+        sqlx::query("INSERT INTO things (id, body) VALUES ($1, $2)")
+            .bind(id)
+            .bind(vec![7; len])
+            .execute(conn)
+            .await
+            .map(drop)
+            .map_err(StoreError::while_doing("testing"))
+    }
+
+    fn more_space(conn: &mut Conn) -> Work<'_, ()> {
+        let done = execute(conn, "PRAGMA max_page_count = 10000");
+        Box::pin(async move { done.await.map_err(StoreError::while_doing("testing")) })
+    }
+
+    async fn ids(path: &Path) -> Vec<i64> {
+        let pool = db::readers(path).await.unwrap();
+        let ids = sqlx::query_scalar("SELECT id FROM things ORDER BY id")
+            .fetch_all(&pool)
+            .await
+            .unwrap();
+        pool.close().await;
+        ids
+    }
+
+    #[tokio::test]
+    async fn a_lock_of_another_process_makes_writes_unavailable_until_it_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.db");
+        let (writer, task) = start(&path, "1000").await;
+        let mut other = db::writer_options(&path, Duration::ZERO)
+            .connect()
+            .await
+            .unwrap();
+        execute(&mut other, "BEGIN IMMEDIATE").await.unwrap();
+        for result in join_all((1..=300).map(|id| insert(&writer, id, 1))).await {
+            assert!(result.unwrap_err().is_unavailable());
+        }
+        execute(&mut other, "ROLLBACK").await.unwrap();
+        insert(&writer, 301, 1).await.unwrap();
+        drop(writer);
+        task.await.unwrap();
+        assert_eq!(ids(&path).await, [301]);
+    }
+
+    #[tokio::test]
+    async fn on_a_full_disk_only_what_was_acknowledged_is_there_and_space_heals() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.db");
+        let (writer, task) = start(&path, "20").await;
+        insert(&writer, 1, 10).await.unwrap();
+        let results =
+            join_all([(2, 10), (3, 1_000_000), (4, 10)].map(|(id, len)| insert(&writer, id, len)));
+        let results = results.await;
+        assert!(results[1].as_ref().unwrap_err().is_unavailable());
+        let mut expected = vec![1];
+        expected.extend(
+            results
+                .iter()
+                .zip([2, 3, 4])
+                .filter(|(r, _)| r.is_ok())
+                .map(|(_, id)| id),
+        );
+        assert_eq!(ids(&path).await, expected);
+        writer.write("testing", more_space, |_| {}).await.unwrap();
+        insert(&writer, 5, 1_000_000).await.unwrap();
+        expected.push(5);
+        drop(writer);
+        task.await.unwrap();
+        assert_eq!(ids(&path).await, expected);
+    }
+
+    #[tokio::test]
+    async fn results_are_settled_in_the_order_of_commits_before_they_are_answered() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.db");
+        let (writer, _task) = start(&path, "1000").await;
+        let settled = Arc::new(Mutex::new(Vec::new()));
+        let write = |id: i64| {
+            let settled = Arc::clone(&settled);
+            writer.write(
+                "testing",
+                move |conn| Box::pin(async move { put(conn, id % 3, 1).await.map(|()| id) }),
+                move |id: Option<&i64>| settled.lock().unwrap().push(id.copied()),
+            )
+        };
+        let results = join_all((0..5).map(write)).await;
+        assert!(
+            results[3].is_err() && results[4].is_err(),
+            "the same key twice"
+        );
+        assert_eq!(*settled.lock().unwrap(), [Some(0), Some(1), Some(2)]);
+    }
+
+    #[tokio::test]
+    async fn the_queue_is_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let (writer, _task) = start(&folder.path().join("x.db"), "10000").await;
+        let count = i64::try_from(QUEUE).unwrap();
+        let results = join_all((0..count + 5).map(|id| insert(&writer, id, 1))).await;
+        let refused = results.iter().filter(|result| result.is_err()).count();
+        assert_eq!(refused, 5);
+        assert!(matches!(
+            results.last().unwrap(),
+            Err(StoreError::Unavailable {
+                cause: Unavailability::QueueFull,
+                ..
+            })
+        ));
+    }
+}

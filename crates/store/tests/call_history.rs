@@ -1,0 +1,343 @@
+//! Records, events and reports: written once, however often they are handed in.
+
+mod support;
+
+use ringtrip_model::{
+    AccountId, AudioCodec, CallEvent, CallEventKind, CallId, CallerId, CredentialConnectionId,
+    Digit, Direction, FieldErrorKind, HangupCause, HangupSource, LegId, LegQuality, LegRecord,
+    NodeId, TelephonyCredentialId, Time, VideoCodec,
+};
+use ringtrip_store::{MAX_REPORT_BYTES, MAX_REPORT_SEGMENTS, Page};
+use support::{NOW, World, after, fault};
+
+const FIRST: Page = Page {
+    number: 1,
+    size: 50,
+};
+
+fn record(world: &mut World, account: AccountId) -> LegRecord {
+    let rng = &mut world.rng;
+    LegRecord {
+        leg: LegId::generate(rng),
+        call: CallId::generate(rng),
+        node: NodeId(u32::MAX),
+        account,
+        connection: CredentialConnectionId::from_i64(i64::MAX),
+        credential: Some(TelephonyCredentialId::generate(rng)),
+        user: "gencredX".to_owned(),
+        protocol_call_id: "c-1".to_owned(),
+        direction: Direction::Outbound,
+        caller: CallerId {
+            name: "Alice é".to_owned(),
+            number: "+1".to_owned(),
+        },
+        destination: "bob".to_owned(),
+        started_at: NOW,
+        answered_at: Some(after(2)),
+        ended_at: after(9),
+        cause: HangupCause::NormalClearing,
+        source: HangupSource::Caller,
+        audio: Some(AudioCodec::Opus),
+        video: Some(VideoCodec::Vp8),
+        quality: Some(LegQuality {
+            packets_sent: u64::MAX,
+            round_trip_us: Some(17),
+            ..LegQuality::default()
+        }),
+    }
+}
+
+#[tokio::test]
+async fn a_leg_has_one_record() {
+    let mut world = World::new().await;
+    let account = world.account("a@x").await.id;
+    let full = record(&mut world, account);
+    let bare = LegRecord {
+        leg: LegId::generate(&mut world.rng),
+        credential: None,
+        answered_at: None,
+        audio: None,
+        video: None,
+        quality: None,
+        direction: Direction::Inbound,
+        source: HangupSource::Server,
+        started_at: after(1),
+        ..full.clone()
+    };
+    assert!(world.store.insert_leg_record(&full).await.unwrap());
+    let second = LegRecord {
+        cause: HangupCause::UserBusy,
+        ..full.clone()
+    };
+    assert!(!world.store.insert_leg_record(&second).await.unwrap());
+    world
+        .store
+        .insert_leg_records(&[full.clone(), bare.clone(), bare.clone()])
+        .await
+        .unwrap();
+    world.store.insert_leg_records(&[]).await.unwrap();
+    world.reopen().await;
+    let listed = world.store.list_leg_records(account, FIRST).await.unwrap();
+    assert_eq!((listed.items, listed.total), (vec![bare, full], 2));
+    let other = AccountId::generate(&mut world.rng);
+    assert_eq!(
+        world
+            .store
+            .list_leg_records(other, FIRST)
+            .await
+            .unwrap()
+            .total,
+        0
+    );
+}
+
+#[tokio::test]
+async fn every_cause_and_codec_is_kept() {
+    let mut world = World::new().await;
+    let account = world.account("a@x").await.id;
+    let mut written = Vec::new();
+    for (i, cause) in HangupCause::ALL.into_iter().enumerate() {
+        let audio = Some(AudioCodec::ALL[i % 4]);
+        let ended_at = after(i64::try_from(i).unwrap());
+        written.push(LegRecord {
+            cause,
+            audio,
+            started_at: ended_at,
+            ended_at,
+            ..record(&mut world, account)
+        });
+    }
+    world.store.insert_leg_records(&written).await.unwrap();
+    written.reverse();
+    assert_eq!(
+        world
+            .store
+            .list_leg_records(account, FIRST)
+            .await
+            .unwrap()
+            .items,
+        written
+    );
+}
+
+#[tokio::test]
+async fn texts_of_clients_are_kept_without_nul() {
+    let mut world = World::new().await;
+    let account = world.account("a@x").await.id;
+    let odd = LegRecord {
+        destination: "a\0b".to_owned(),
+        ..record(&mut world, account)
+    };
+    world.store.insert_leg_records(&[odd]).await.unwrap();
+    let listed = world.store.list_leg_records(account, FIRST).await.unwrap();
+    assert_eq!(listed.items[0].destination, "a\u{fffd}b");
+}
+
+fn initiated(account: AccountId, direction: Direction) -> CallEventKind {
+    CallEventKind::Initiated {
+        account,
+        direction,
+        from: "a".to_owned(),
+        to: "b\0".to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn each_tenant_sees_the_events_of_its_own_legs() {
+    let mut world = World::new().await;
+    let (alice, bob) = (world.account("a@x").await.id, world.account("b@x").await.id);
+    let call = CallId::generate(&mut world.rng);
+    let (a, b) = (
+        LegId::generate(&mut world.rng),
+        LegId::generate(&mut world.rng),
+    );
+    let event = |seq, leg, kind| {
+        (
+            CallEvent {
+                call,
+                leg,
+                seq,
+                time: Time::ZERO,
+                kind,
+            },
+            after(seq.into()),
+        )
+    };
+    let begin = [
+        event(1, Some(a), initiated(alice, Direction::Outbound)),
+        event(2, Some(b), initiated(bob, Direction::Inbound)),
+        event(3, Some(b), CallEventKind::Ringing),
+    ];
+    let end = [
+        event(4, Some(b), CallEventKind::Answered),
+        event(5, None, CallEventKind::MediaConnected),
+        event(6, Some(a), CallEventKind::Bridged { with: b }),
+        event(
+            7,
+            Some(a),
+            CallEventKind::Dtmf {
+                digit: Digit::from_char('#').unwrap(),
+            },
+        ),
+        event(
+            8,
+            Some(a),
+            CallEventKind::Hangup {
+                cause: HangupCause::NormalClearing,
+                source: HangupSource::Callee,
+            },
+        ),
+    ];
+    world.store.insert_call_events(&begin).await.unwrap();
+    // The same again, and what follows it, as after a failure whose outcome is unknown.
+    world
+        .store
+        .insert_call_events(&[&begin[..], &end[..]].concat())
+        .await
+        .unwrap();
+    world.store.insert_call_events(&end).await.unwrap();
+    world.store.insert_call_events(&[]).await.unwrap();
+    let kinds = async |account, from| {
+        let events = world
+            .store
+            .call_events_after(account, from, 100)
+            .await
+            .unwrap();
+        events
+            .into_iter()
+            .map(|event| (event.seq, event.kind))
+            .collect::<Vec<_>>()
+    };
+    let named = |list: &[(u32, &str)]| {
+        list.iter()
+            .map(|(s, k)| (*s, (*k).to_owned()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        kinds(alice, 0).await,
+        named(&[
+            (1, "initiated"),
+            (5, "media_connected"),
+            (6, "bridged"),
+            (7, "dtmf"),
+            (8, "hangup")
+        ])
+    );
+    assert_eq!(
+        kinds(bob, 0).await,
+        named(&[(2, "initiated"), (3, "ringing"), (4, "answered")])
+    );
+    let all = world.store.call_events_after(alice, 0, 2).await.unwrap();
+    assert_eq!(all.len(), 2);
+    assert_eq!(
+        kinds(alice, all[1].id).await,
+        named(&[(6, "bridged"), (7, "dtmf"), (8, "hangup")])
+    );
+    assert_eq!(
+        (all[0].leg, all[0].call, all[0].occurred_at),
+        (Some(a), call, after(1))
+    );
+    assert_eq!(all[0].detail["to"], "b\u{fffd}");
+    assert_eq!(all[0].detail["direction"], "outbound");
+}
+
+#[tokio::test]
+async fn many_events_are_written_at_once() {
+    let mut world = World::new().await;
+    let alice = world.account("a@x").await.id;
+    let mut events = Vec::new();
+    for _ in 0..300 {
+        let (call, leg) = (
+            CallId::generate(&mut world.rng),
+            Some(LegId::generate(&mut world.rng)),
+        );
+        let event = |seq, kind| {
+            (
+                CallEvent {
+                    call,
+                    leg,
+                    seq,
+                    time: Time::ZERO,
+                    kind,
+                },
+                NOW,
+            )
+        };
+        events.push(event(1, initiated(alice, Direction::Outbound)));
+        events.push(event(2, CallEventKind::Answered));
+    }
+    let (begun, answered): (Vec<_>, Vec<_>) =
+        events.into_iter().partition(|(event, _)| event.seq == 1);
+    world.store.insert_call_events(&begun).await.unwrap();
+    world.store.insert_call_events(&answered).await.unwrap();
+    assert_eq!(
+        world
+            .store
+            .call_events_after(alice, 0, 10_000)
+            .await
+            .unwrap()
+            .len(),
+        600
+    );
+}
+
+#[tokio::test]
+async fn reports_are_kept_up_to_their_limits() {
+    let mut world = World::new().await;
+    let (alice, bob) = (world.account("a@x").await.id, world.account("b@x").await.id);
+    for i in 0..MAX_REPORT_SEGMENTS {
+        let body = format!("{{\"segment\":{i}}}");
+        world
+            .store
+            .insert_call_report(alice, "r1", "c1", "VSDK", &body, after(i.into()))
+            .await
+            .unwrap();
+    }
+    let (largest, long) = (" ".repeat(MAX_REPORT_BYTES), "c".repeat(257));
+    let larger = format!("{largest} ");
+    let insert = |account, call, body| {
+        world
+            .store
+            .insert_call_report(account, "r1", call, "", body, NOW)
+    };
+    assert_eq!(
+        fault(insert(alice, "c1", "{}").await).0,
+        FieldErrorKind::LimitReached
+    );
+    insert(alice, "c2", "{}").await.unwrap();
+    insert(bob, "c1", "{}").await.unwrap();
+    insert(alice, "c3", &largest).await.unwrap();
+    assert_eq!(
+        fault(insert(alice, "c4", &larger).await).0,
+        FieldErrorKind::OutOfRange
+    );
+    assert_eq!(
+        fault(insert(alice, "c4", "\0").await).0,
+        FieldErrorKind::Invalid
+    );
+    assert_eq!(
+        fault(insert(alice, &long, "{}").await).0,
+        FieldErrorKind::OutOfRange
+    );
+    world.reopen().await;
+    let kept = world.store.list_call_reports(alice, "c1").await.unwrap();
+    assert_eq!(kept.len(), 20);
+    assert_eq!(
+        (kept[19].segment, kept[19].body.as_str()),
+        (20, "{\"segment\":19}")
+    );
+    assert_eq!(
+        (kept[3].voice_sdk_id.as_str(), kept[3].created_at),
+        ("VSDK", after(3))
+    );
+    assert_eq!(
+        world
+            .store
+            .list_call_reports(bob, "c1")
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(world.store.list_call_reports(bob, "c2").await.unwrap(), []);
+}

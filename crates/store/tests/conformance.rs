@@ -1,0 +1,1243 @@
+//! What every engine must do alike. Nothing here knows which engine runs: a second one joins by a
+//! second way to make a [`World`].
+
+mod support;
+
+use ringtrip_model::{
+    AccountId, ApiKeyId, CallingPreference, ConnectionSettings, CredentialConnection,
+    CredentialConnectionId, FieldError, FieldErrorKind, FieldErrors, NewAccount,
+    NewCredentialConnection, OutboundVoiceProfileId, PlainApiKey, Secret, TelephonyCredentialId,
+    TelephonyCredentialPatch, TelephonyCredentialStatus,
+};
+use ringtrip_store::{
+    CredentialConnectionFilter, CredentialConnectionOrder, CredentialConnectionSort, Page,
+    StoreError, TelephonyCredentialFilter,
+};
+use support::{NOW, World, after, fault, unknown_connection};
+
+const FIRST: Page = Page {
+    number: 1,
+    size: 50,
+};
+
+#[tokio::test]
+async fn accounts_are_found_by_id_and_address_and_addresses_are_unique() {
+    let mut world = World::new().await;
+    let alice = world.account("Alice@example.org").await;
+    let taken = NewAccount::new("aLICE@EXAMPLE.org", "", NOW, &mut world.rng).unwrap();
+    assert_eq!(
+        fault(world.store.insert_account(taken).await),
+        (FieldErrorKind::Duplicate, "/email".to_owned())
+    );
+    world.reopen().await;
+    assert_eq!(
+        world.store.account(alice.id).await.unwrap(),
+        Some(alice.clone())
+    );
+    assert_eq!(
+        world
+            .store
+            .account_by_email("alice@example.ORG")
+            .await
+            .unwrap(),
+        Some(alice.clone())
+    );
+    assert_eq!(
+        world
+            .store
+            .account_by_email("bob@example.org")
+            .await
+            .unwrap(),
+        None
+    );
+    assert_eq!(
+        world
+            .store
+            .account(AccountId::generate(&mut world.rng))
+            .await
+            .unwrap(),
+        None
+    );
+    assert_eq!(world.store.list_accounts().await.unwrap(), [alice]);
+}
+
+#[tokio::test]
+async fn keys_identify_their_account_until_they_are_revoked() {
+    let mut world = World::new().await;
+    let (alice, bob) = (world.account("a@x").await, world.account("b@x").await);
+    let key = PlainApiKey::generate(&mut world.rng);
+    let other = PlainApiKey::generate(&mut world.rng);
+    assert_eq!(world.store.identify_api_key(&key).await.unwrap(), None);
+    let row = world
+        .store
+        .insert_api_key(alice.id, "ci", &key.hashed(), NOW, &mut world.rng)
+        .await
+        .unwrap();
+    // Twice: from the database, then from memory.
+    for _ in 0..2 {
+        assert_eq!(
+            world.store.identify_api_key(&key).await.unwrap(),
+            Some(alice.id)
+        );
+        assert_eq!(world.store.identify_api_key(&other).await.unwrap(), None);
+        let forged = PlainApiKey::parse(&format!("{}_{}", key.lookup(), "A".repeat(22))).unwrap();
+        assert_eq!(world.store.identify_api_key(&forged).await.unwrap(), None);
+    }
+    assert_eq!(
+        world.store.list_api_keys(alice.id).await.unwrap(),
+        std::slice::from_ref(&row)
+    );
+    assert_eq!(world.store.list_api_keys(bob.id).await.unwrap(), []);
+    // Foreign and unknown look alike.
+    assert_eq!(
+        world
+            .store
+            .revoke_api_key(bob.id, row.id, NOW)
+            .await
+            .unwrap(),
+        None
+    );
+    let unknown = ApiKeyId::generate(&mut world.rng);
+    assert_eq!(
+        world
+            .store
+            .revoke_api_key(alice.id, unknown, NOW)
+            .await
+            .unwrap(),
+        None
+    );
+    assert_eq!(
+        world.store.identify_api_key(&key).await.unwrap(),
+        Some(alice.id)
+    );
+    assert_eq!(
+        world
+            .store
+            .revoke_api_key(alice.id, row.id, NOW)
+            .await
+            .unwrap(),
+        Some(row.clone())
+    );
+    assert_eq!(world.store.identify_api_key(&key).await.unwrap(), None);
+    assert_eq!(
+        world
+            .store
+            .revoke_api_key(alice.id, row.id, NOW)
+            .await
+            .unwrap(),
+        None
+    );
+    world.reopen().await;
+    assert_eq!(world.store.identify_api_key(&key).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_key_needs_an_account_and_a_sane_name() {
+    let mut world = World::new().await;
+    let alice = world.account("a@x").await;
+    let key = PlainApiKey::generate(&mut world.rng).hashed();
+    let nobody = AccountId::generate(&mut world.rng);
+    let refused = world
+        .store
+        .insert_api_key(nobody, "ci", &key, NOW, &mut world.rng)
+        .await;
+    assert!(matches!(refused, Err(StoreError::UnknownAccount)));
+    for name in ["a\0b".to_owned(), "x".repeat(256)] {
+        let refused = world
+            .store
+            .insert_api_key(alice.id, &name, &key, NOW, &mut world.rng)
+            .await;
+        assert_eq!(
+            fault(refused),
+            (FieldErrorKind::Invalid, "/name".to_owned())
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_credential_is_kept_whole() {
+    let mut world = World::new().await;
+    let alice = world.account("a@x").await;
+    let connection = world.connection(&alice, "office").await;
+    let made = world
+        .labelled(
+            &connection,
+            "desk é\u{1f600}",
+            Some("blue"),
+            Some(after(9)),
+            NOW,
+        )
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        assert_eq!(
+            world
+                .store
+                .telephony_credential(alice.id, made.id)
+                .await
+                .unwrap(),
+            Some(made.clone())
+        );
+        world.reopen().await;
+    }
+}
+
+#[tokio::test]
+async fn foreign_and_unknown_look_alike() {
+    let mut world = World::new().await;
+    let (alice, bob) = (world.account("a@x").await, world.account("b@x").await);
+    let connection = world.connection(&alice, "office").await;
+    let credential = world.credential(&connection).await;
+    let patch = TelephonyCredentialPatch {
+        name: Some("mine".to_owned()),
+        ..Default::default()
+    };
+    // With a warm cache and with a cold one.
+    for _ in 0..2 {
+        let store = &world.store;
+        assert_eq!(
+            store
+                .telephony_credential(bob.id, credential.id)
+                .await
+                .unwrap(),
+            None
+        );
+        let changed = store
+            .update_telephony_credential(bob.id, credential.id, patch.clone(), NOW)
+            .await;
+        assert_eq!(changed.unwrap(), None);
+        assert_eq!(
+            store
+                .delete_telephony_credential(bob.id, credential.id)
+                .await
+                .unwrap(),
+            None
+        );
+        assert_eq!(
+            store
+                .credential_connection(bob.id, connection.id)
+                .await
+                .unwrap(),
+            None
+        );
+        let changed = store
+            .update_credential_connection(bob.id, connection.id, NOW, |_| Ok(()))
+            .await;
+        assert_eq!(changed.unwrap(), None);
+        assert_eq!(
+            store
+                .delete_credential_connection(bob.id, connection.id)
+                .await
+                .unwrap(),
+            None
+        );
+        let listed = store
+            .list_telephony_credentials(bob.id, TelephonyCredentialFilter::default(), FIRST, NOW)
+            .await
+            .unwrap();
+        assert_eq!((listed.items.len(), listed.total), (0, 0));
+        // The owner's are untouched.
+        let found = store
+            .telephony_credential(alice.id, credential.id)
+            .await
+            .unwrap();
+        assert_eq!(found, Some(credential.clone()));
+        let found = store
+            .credential_connection(alice.id, connection.id)
+            .await
+            .unwrap();
+        assert_eq!(found, Some(connection.clone()));
+        world.reopen().await;
+    }
+    // A credential under a foreign connection is refused like one under none.
+    for id in [connection.id, unknown_connection()] {
+        let bobs = CredentialConnection {
+            account: bob.id,
+            id,
+            ..connection.clone()
+        };
+        let refused = world.labelled(&bobs, "x", None, None, NOW).await;
+        assert_eq!(
+            fault(refused),
+            (FieldErrorKind::NoSuchResource, "/connection_id".to_owned())
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_patch_changes_what_it_names_and_moves_between_own_connections_only() {
+    let mut world = World::new().await;
+    let (alice, bob) = (world.account("a@x").await, world.account("b@x").await);
+    let (office, home) = (
+        world.connection(&alice, "office").await,
+        world.connection(&alice, "home").await,
+    );
+    let foreign = world.connection(&bob, "office").await;
+    let before = world
+        .labelled(&office, "desk", Some("blue"), None, NOW)
+        .await
+        .unwrap();
+    let update = |patch| {
+        world
+            .store
+            .update_telephony_credential(alice.id, before.id, patch, after(5))
+    };
+
+    for id in [foreign.id, unknown_connection()] {
+        let patch = TelephonyCredentialPatch {
+            connection: Some(id),
+            ..Default::default()
+        };
+        assert_eq!(
+            fault(update(patch).await),
+            (FieldErrorKind::NoSuchResource, "/connection_id".to_owned())
+        );
+    }
+    let patch = TelephonyCredentialPatch {
+        name: Some("a\0".to_owned()),
+        ..Default::default()
+    };
+    assert!(matches!(update(patch).await, Err(StoreError::Invalid(_))));
+    let found = world
+        .store
+        .telephony_credential(alice.id, before.id)
+        .await
+        .unwrap();
+    assert_eq!(
+        found.as_ref(),
+        Some(&before),
+        "what is refused changes nothing"
+    );
+
+    let patch = TelephonyCredentialPatch {
+        connection: Some(home.id),
+        tag: Some(None),
+        expires_at: Some(Some(after(60))),
+        ..Default::default()
+    };
+    let changed = update(patch).await.unwrap().unwrap();
+    assert_eq!(
+        (
+            changed.connection,
+            changed.tag.as_deref(),
+            changed.name.as_str()
+        ),
+        (home.id, None, "desk")
+    );
+    assert_eq!(
+        (changed.sip_username.clone(), changed.updated_at),
+        (before.sip_username, after(5))
+    );
+    for _ in 0..2 {
+        let found = world
+            .store
+            .telephony_credential(alice.id, before.id)
+            .await
+            .unwrap();
+        assert_eq!(found.as_ref(), Some(&changed));
+        world.reopen().await;
+    }
+}
+
+#[tokio::test]
+async fn an_expired_credential_can_only_be_deleted() {
+    let mut world = World::new().await;
+    let alice = world.account("a@x").await;
+    let connection = world.connection(&alice, "office").await;
+    let credential = world
+        .labelled(&connection, "x", None, Some(after(10)), NOW)
+        .await
+        .unwrap();
+    let later = TelephonyCredentialPatch {
+        expires_at: Some(Some(after(99))),
+        ..Default::default()
+    };
+    let refused = world
+        .store
+        .update_telephony_credential(alice.id, credential.id, later.clone(), after(10))
+        .await;
+    match refused {
+        Err(StoreError::Refused(FieldError {
+            pointer, detail, ..
+        })) => {
+            assert_eq!(pointer, "/status");
+            assert_eq!(detail, "can't update credentials in expired status");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(
+        world
+            .store
+            .update_telephony_credential(alice.id, credential.id, later, after(9))
+            .await
+            .is_ok()
+    );
+    assert!(
+        world
+            .store
+            .delete_telephony_credential(alice.id, credential.id)
+            .await
+            .unwrap()
+            .is_some()
+    );
+}
+
+#[tokio::test]
+async fn what_is_deleted_is_found_nowhere() {
+    let mut world = World::new().await;
+    let alice = world.account("a@x").await;
+    let connection = world.connection(&alice, "office").await;
+    let credential = world.credential(&connection).await;
+    let user = credential.sip_username.clone();
+    assert!(world.store.identify_user(&user).await.unwrap().is_some());
+    assert!(
+        world
+            .store
+            .identify_token_subject(credential.id)
+            .await
+            .unwrap()
+            .is_some()
+    );
+    let deleted = world
+        .store
+        .delete_telephony_credential(alice.id, credential.id)
+        .await
+        .unwrap();
+    assert_eq!(deleted, Some(credential.clone()));
+    for _ in 0..2 {
+        let store = &world.store;
+        assert_eq!(
+            store
+                .telephony_credential(alice.id, credential.id)
+                .await
+                .unwrap(),
+            None
+        );
+        assert!(store.identify_user(&user).await.unwrap().is_none());
+        assert!(
+            store
+                .identify_token_subject(credential.id)
+                .await
+                .unwrap()
+                .is_none()
+        );
+        assert_eq!(
+            store
+                .delete_telephony_credential(alice.id, credential.id)
+                .await
+                .unwrap(),
+            None
+        );
+        world.reopen().await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_takes_its_credentials_with_it() {
+    let mut world = World::new().await;
+    let alice = world.account("a@x").await;
+    let (office, home) = (
+        world.connection(&alice, "office").await,
+        world.connection(&alice, "home").await,
+    );
+    let (a, b) = (
+        world.credential(&office).await,
+        world.credential(&office).await,
+    );
+    let kept = world.credential(&home).await;
+    assert!(
+        world
+            .store
+            .identify_user(&office.user_name)
+            .await
+            .unwrap()
+            .is_some()
+    );
+    assert!(
+        world
+            .store
+            .identify_user(&a.sip_username)
+            .await
+            .unwrap()
+            .is_some()
+    );
+    let deleted = world
+        .store
+        .delete_credential_connection(alice.id, office.id)
+        .await
+        .unwrap();
+    assert_eq!(deleted, Some(office.clone()));
+    for _ in 0..2 {
+        let store = &world.store;
+        for gone in [&a, &b] {
+            assert_eq!(
+                store.telephony_credential(alice.id, gone.id).await.unwrap(),
+                None
+            );
+            assert!(
+                store
+                    .identify_token_subject(gone.id)
+                    .await
+                    .unwrap()
+                    .is_none()
+            );
+            assert!(
+                store
+                    .identify_user(&gone.sip_username)
+                    .await
+                    .unwrap()
+                    .is_none()
+            );
+        }
+        assert!(
+            store
+                .identify_user(&office.user_name)
+                .await
+                .unwrap()
+                .is_none()
+        );
+        assert_eq!(
+            store
+                .credential_connection(alice.id, office.id)
+                .await
+                .unwrap(),
+            None
+        );
+        let listed = store
+            .list_telephony_credentials(alice.id, TelephonyCredentialFilter::default(), FIRST, NOW)
+            .await
+            .unwrap();
+        assert_eq!((listed.items, listed.total), (vec![kept.clone()], 1));
+        world.reopen().await;
+    }
+    // Its user name is free again.
+    let settings = ConnectionSettings::default();
+    let again = NewCredentialConnection::new(
+        alice.id,
+        "n",
+        &office.user_name,
+        "12345678",
+        settings,
+        NOW,
+        &mut world.rng,
+    );
+    assert!(
+        world
+            .store
+            .insert_credential_connection(again.unwrap())
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn a_tag_holds_a_thousand_credentials() {
+    let mut world = World::new().await;
+    let (alice, bob) = (world.account("a@x").await, world.account("b@x").await);
+    let (connection, bobs) = (
+        world.connection(&alice, "office").await,
+        world.connection(&bob, "office").await,
+    );
+    let mut all = Vec::new();
+    for _ in 0..1000 {
+        let tag = Some("full".to_owned());
+        let new = ringtrip_model::NewTelephonyCredential::new(
+            alice.id,
+            connection.id,
+            None,
+            tag,
+            None,
+            NOW,
+            &mut world.rng,
+        );
+        all.push(world.store.insert_telephony_credential(new.unwrap()));
+    }
+    let all = futures_util::future::try_join_all(all).await.unwrap();
+    let full = (FieldErrorKind::LimitReached, "/tag".to_owned());
+    assert_eq!(
+        fault(
+            world
+                .labelled(&connection, "x", Some("full"), None, NOW)
+                .await
+        ),
+        full
+    );
+    let other = world
+        .labelled(&connection, "x", Some("other"), None, NOW)
+        .await
+        .unwrap();
+    let patch = TelephonyCredentialPatch {
+        tag: Some(Some("full".to_owned())),
+        ..Default::default()
+    };
+    let move_in = || {
+        world
+            .store
+            .update_telephony_credential(alice.id, other.id, patch.clone(), NOW)
+    };
+    assert_eq!(fault(move_in().await), full);
+    // One that is in may be changed and stay in; another account's tag is another tag.
+    let stay = world
+        .store
+        .update_telephony_credential(alice.id, all[0].id, patch.clone(), NOW)
+        .await;
+    assert!(stay.unwrap().is_some());
+    world
+        .store
+        .delete_telephony_credential(alice.id, all[1].id)
+        .await
+        .unwrap();
+    assert!(move_in().await.unwrap().is_some());
+    assert!(
+        world
+            .labelled(&bobs, "x", Some("full"), None, NOW)
+            .await
+            .is_ok()
+    );
+    let filter = TelephonyCredentialFilter {
+        tag: Some("full".to_owned()),
+        ..Default::default()
+    };
+    let listed = world
+        .store
+        .list_telephony_credentials(alice.id, filter, FIRST, NOW)
+        .await
+        .unwrap();
+    assert_eq!((listed.items.len(), listed.total), (50, 1000));
+}
+
+#[tokio::test]
+async fn credentials_are_listed_by_filter_and_page() {
+    let mut world = World::new().await;
+    let alice = world.account("a@x").await;
+    let (office, home) = (
+        world.connection(&alice, "office").await,
+        world.connection(&alice, "home").await,
+    );
+    let a = world
+        .labelled(&office, "a", Some("blue"), None, after(-3))
+        .await
+        .unwrap();
+    let b = world
+        .labelled(&home, "b%", Some("BLUE"), Some(after(5)), after(-2))
+        .await
+        .unwrap();
+    let c = world
+        .labelled(&home, "c", None, Some(after(10)), after(-1))
+        .await
+        .unwrap();
+    let text = |text: &str| Some(text.to_owned());
+    let none = TelephonyCredentialFilter::default();
+    for (filter, expected) in [
+        (none.clone(), vec![&c, &b, &a]),
+        (
+            TelephonyCredentialFilter {
+                tag: text("blue"),
+                ..none.clone()
+            },
+            vec![&a],
+        ),
+        (
+            TelephonyCredentialFilter {
+                name: text("b%"),
+                ..none.clone()
+            },
+            vec![&b],
+        ),
+        (
+            TelephonyCredentialFilter {
+                name: text("%"),
+                ..none.clone()
+            },
+            vec![],
+        ),
+        (
+            TelephonyCredentialFilter {
+                name: text("' OR 1=1 --"),
+                ..none.clone()
+            },
+            vec![],
+        ),
+        (
+            TelephonyCredentialFilter {
+                name: text("a\0"),
+                ..none.clone()
+            },
+            vec![],
+        ),
+        (
+            TelephonyCredentialFilter {
+                name: text(&"x".repeat(100_000)),
+                ..none.clone()
+            },
+            vec![],
+        ),
+        (
+            TelephonyCredentialFilter {
+                sip_username: text(&c.sip_username),
+                ..none.clone()
+            },
+            vec![&c],
+        ),
+        (
+            TelephonyCredentialFilter {
+                sip_username: text(&c.sip_username.to_uppercase()),
+                ..none.clone()
+            },
+            vec![],
+        ),
+        (
+            TelephonyCredentialFilter {
+                connection: Some(home.id),
+                ..none.clone()
+            },
+            vec![&c, &b],
+        ),
+        (
+            TelephonyCredentialFilter {
+                connection: Some(unknown_connection()),
+                ..none.clone()
+            },
+            vec![],
+        ),
+        (
+            TelephonyCredentialFilter {
+                status: Some(TelephonyCredentialStatus::Active),
+                ..none.clone()
+            },
+            vec![&c, &a],
+        ),
+        (
+            TelephonyCredentialFilter {
+                status: Some(TelephonyCredentialStatus::Expired),
+                ..none.clone()
+            },
+            vec![&b],
+        ),
+        (
+            TelephonyCredentialFilter {
+                status: Some(TelephonyCredentialStatus::Inactive),
+                ..none.clone()
+            },
+            vec![],
+        ),
+        (
+            TelephonyCredentialFilter {
+                connection: Some(home.id),
+                name: text("c"),
+                ..none.clone()
+            },
+            vec![&c],
+        ),
+    ] {
+        let listed = world
+            .store
+            .list_telephony_credentials(alice.id, filter.clone(), FIRST, after(5))
+            .await
+            .unwrap();
+        let names = |list: &[&ringtrip_model::TelephonyCredential]| {
+            list.iter().map(|c| c.id).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            names(&listed.items.iter().collect::<Vec<_>>()),
+            names(&expected),
+            "{filter:?}"
+        );
+        assert_eq!(listed.total, expected.len() as u64, "{filter:?}");
+    }
+    for (page, expected) in [
+        (Page { number: 1, size: 2 }, vec![c.id, b.id]),
+        (Page { number: 2, size: 2 }, vec![a.id]),
+        (Page { number: 3, size: 2 }, vec![]),
+        (
+            Page {
+                number: u32::MAX,
+                size: 250,
+            },
+            vec![],
+        ),
+        (Page { number: 3, size: 1 }, vec![a.id]),
+    ] {
+        let listed = world
+            .store
+            .list_telephony_credentials(alice.id, none.clone(), page, NOW)
+            .await
+            .unwrap();
+        assert_eq!(
+            listed.items.iter().map(|c| c.id).collect::<Vec<_>>(),
+            expected,
+            "{page:?}"
+        );
+        assert_eq!(listed.total, 3);
+    }
+}
+
+#[tokio::test]
+async fn the_order_is_total_when_times_are_equal() {
+    let mut world = World::new().await;
+    let alice = world.account("a@x").await;
+    let connection = world.connection(&alice, "office").await;
+    let mut ids = Vec::new();
+    for _ in 0..20 {
+        ids.push(world.credential(&connection).await.id);
+    }
+    ids.sort_by(|a, b| b.cmp(a));
+    let mut seen = Vec::new();
+    for number in 1..=7 {
+        let page = Page { number, size: 3 };
+        let filter = TelephonyCredentialFilter::default();
+        let listed = world
+            .store
+            .list_telephony_credentials(alice.id, filter, page, NOW)
+            .await
+            .unwrap();
+        seen.extend(listed.items.iter().map(|c| c.id));
+    }
+    assert_eq!(seen, ids);
+}
+
+#[tokio::test]
+async fn every_setting_of_a_connection_is_kept() {
+    let mut world = World::new().await;
+    let alice = world.account("a@x").await;
+    let made = world.connection(&alice, "Büro").await;
+    let changed = world
+        .store
+        .update_credential_connection(alice.id, made.id, after(1), |connection| {
+            connection.connection_name = "Zentrale".to_owned();
+            connection.password = Secret::new("another secret \u{1f600}".to_owned());
+            let settings = &mut connection.settings;
+            settings.active = false;
+            settings.tags = vec!["a".to_owned(), "b\"'%".to_owned()];
+            settings.sip_uri_calling_preference = Some(CallingPreference::Internal);
+            settings.webhook_event_failover_url = None;
+            settings.inbound.codecs = vec!["VP8".to_owned()];
+            settings.inbound.channel_limit = Some(7);
+            settings.outbound.localization = "de".to_owned();
+            // Not the caller's to change.
+            connection.id = CredentialConnectionId::from_i64(1);
+            connection.account = AccountId::from_uuid(uuid::Uuid::nil());
+            connection.created_at = after(77);
+            Ok(())
+        })
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(changed.before, made);
+    assert_eq!(
+        (
+            changed.after.id,
+            changed.after.account,
+            changed.after.created_at
+        ),
+        (made.id, alice.id, NOW)
+    );
+    assert_eq!(changed.after.updated_at, after(1));
+    assert_eq!(changed.after.settings.outbound.localization, "DE");
+    for _ in 0..2 {
+        let found = world
+            .store
+            .credential_connection(alice.id, made.id)
+            .await
+            .unwrap();
+        assert_eq!(found.as_ref(), Some(&changed.after));
+        world.reopen().await;
+    }
+}
+
+#[tokio::test]
+async fn a_refused_change_of_a_connection_changes_nothing() {
+    let mut world = World::new().await;
+    let alice = world.account("a@x").await;
+    let (one, two) = (
+        world.connection(&alice, "one").await,
+        world.connection(&alice, "two").await,
+    );
+    let taken = two.user_name.to_uppercase();
+    let update = |change: fn(&mut CredentialConnection, &str) -> Result<(), FieldErrors>| {
+        let taken = taken.clone();
+        world
+            .store
+            .update_credential_connection(alice.id, one.id, after(1), move |c| change(c, &taken))
+    };
+    let duplicate = update(|connection, taken| {
+        connection.user_name = taken.to_owned();
+        Ok(())
+    });
+    assert_eq!(
+        fault(duplicate.await),
+        (FieldErrorKind::Duplicate, "/user_name".to_owned())
+    );
+    let invalid = update(|connection, _| {
+        connection.settings.inbound.timeout_2xx_secs = 0;
+        connection.connection_name.clear();
+        Ok(())
+    });
+    match invalid.await {
+        Err(StoreError::Invalid(FieldErrors(faults))) => {
+            let pointers: Vec<_> = faults.iter().map(|fault| fault.pointer.as_ref()).collect();
+            assert_eq!(pointers, ["/connection_name", "/inbound/timeout_2xx_secs"]);
+        }
+        other => panic!("{other:?}"),
+    }
+    let own = update(|connection, _| {
+        connection.connection_name = "lost".to_owned();
+        Err(FieldErrors(vec![FieldError::missing("/x")]))
+    });
+    assert!(matches!(own.await, Err(StoreError::Invalid(_))));
+    let profile = update(|connection, _| {
+        connection.settings.outbound.outbound_voice_profile_id =
+            Some(OutboundVoiceProfileId::from_i64(5));
+        Ok(())
+    });
+    let pointer = "/outbound/outbound_voice_profile_id".to_owned();
+    assert_eq!(
+        fault(profile.await),
+        (FieldErrorKind::NoSuchResource, pointer)
+    );
+    // Its own user name in another case is no duplicate.
+    let own_name = update(|connection, _| {
+        connection.user_name.make_ascii_uppercase();
+        Ok(())
+    });
+    let changed = own_name.await.unwrap().unwrap();
+    assert_eq!(changed.before, one);
+}
+
+#[tokio::test]
+async fn user_names_are_unique_over_all_accounts_whatever_the_case() {
+    let mut world = World::new().await;
+    let (alice, bob) = (world.account("a@x").await, world.account("b@x").await);
+    let first = world.connection(&alice, "office").await;
+    let name = first.user_name.to_uppercase();
+    let settings = ConnectionSettings::default();
+    let new =
+        NewCredentialConnection::new(bob.id, "x", name, "12345678", settings, NOW, &mut world.rng)
+            .unwrap();
+    let refused = world.store.insert_credential_connection(new).await;
+    assert_eq!(
+        fault(refused),
+        (FieldErrorKind::Duplicate, "/user_name".to_owned())
+    );
+    // A refused one is not counted.
+    let listed = world
+        .store
+        .list_credential_connections(
+            bob.id,
+            CredentialConnectionFilter::default(),
+            Default::default(),
+            FIRST,
+        )
+        .await
+        .unwrap();
+    assert_eq!(listed.total, 0);
+}
+
+#[tokio::test]
+async fn connections_are_listed_by_part_of_their_name_and_sorted() {
+    let mut world = World::new().await;
+    let alice = world.account("a@x").await;
+    let mut made = Vec::new();
+    for (i, name) in ["beta 100%", "ALPHA_1", "Ärger", r"back\slash", "alphaX1"]
+        .into_iter()
+        .enumerate()
+    {
+        let new = world.new_connection(&alice, name, after(i64::try_from(i).unwrap()));
+        made.push(world.store.insert_credential_connection(new).await.unwrap());
+    }
+    let inactive = made[1].id;
+    let off = |connection: &mut CredentialConnection| {
+        connection.settings.active = false;
+        Ok(())
+    };
+    world
+        .store
+        .update_credential_connection(alice.id, inactive, NOW, off)
+        .await
+        .unwrap();
+    let names = async |part: Option<&str>, order| {
+        let filter = CredentialConnectionFilter {
+            connection_name_contains: part.map(str::to_owned),
+            ..Default::default()
+        };
+        let listed = world
+            .store
+            .list_credential_connections(alice.id, filter, order, FIRST)
+            .await
+            .unwrap();
+        assert_eq!(listed.total, listed.items.len() as u64);
+        listed
+            .items
+            .into_iter()
+            .map(|c| c.connection_name)
+            .collect::<Vec<_>>()
+    };
+    let newest = CredentialConnectionOrder::default();
+    assert_eq!(
+        names(None, newest).await,
+        ["alphaX1", r"back\slash", "Ärger", "ALPHA_1", "beta 100%"]
+    );
+    for (part, expected) in [
+        ("alpha", vec!["alphaX1", "ALPHA_1"]),
+        ("ÄRG", vec!["Ärger"]),
+        ("%", vec!["beta 100%"]),
+        ("_1", vec!["ALPHA_1"]),
+        (r"\", vec![r"back\slash"]),
+        ("'", vec![]),
+        ("a\0", vec![]),
+    ] {
+        assert_eq!(names(Some(part), newest).await, expected, "{part}");
+    }
+    assert!(names(Some(&"%".repeat(200_000)), newest).await.is_empty());
+    let by = |by, descending| CredentialConnectionOrder { by, descending };
+    let sorted = names(None, by(CredentialConnectionSort::ConnectionName, false)).await;
+    assert_eq!(
+        sorted,
+        ["ALPHA_1", "alphaX1", r"back\slash", "beta 100%", "Ärger"]
+    );
+    let mut reverse = names(None, by(CredentialConnectionSort::ConnectionName, true)).await;
+    reverse.reverse();
+    assert_eq!(reverse, sorted);
+    assert_eq!(
+        names(None, by(CredentialConnectionSort::Active, false)).await[0],
+        "ALPHA_1"
+    );
+    assert_eq!(
+        names(None, by(CredentialConnectionSort::Active, true)).await[4],
+        "ALPHA_1"
+    );
+    assert_eq!(
+        names(None, by(CredentialConnectionSort::CreatedAt, false)).await[0],
+        "beta 100%"
+    );
+    let filter = CredentialConnectionFilter {
+        outbound_voice_profile_id: Some(OutboundVoiceProfileId::from_i64(9)),
+        ..Default::default()
+    };
+    let listed = world
+        .store
+        .list_credential_connections(alice.id, filter, newest, FIRST)
+        .await
+        .unwrap();
+    assert_eq!((listed.items.len(), listed.total), (0, 0));
+}
+
+#[tokio::test]
+async fn users_are_identified_whatever_the_case() {
+    let mut world = World::new().await;
+    let alice = world.account("a@x").await;
+    let connection = world.connection(&alice, "office").await;
+    let credential = world
+        .labelled(&connection, "x", None, Some(after(10)), NOW)
+        .await
+        .unwrap();
+    for user in [
+        credential.sip_username.clone(),
+        credential.sip_username.to_uppercase(),
+    ] {
+        for _ in 0..2 {
+            let found = world.store.identify_user(&user).await.unwrap().unwrap();
+            assert_eq!(found.party.user, credential.sip_username);
+            assert_eq!(
+                (found.party.credential, found.party.connection),
+                (Some(credential.id), connection.id)
+            );
+            assert_eq!(
+                (found.party.account, found.party.ring_timeout_secs),
+                (alice.id, 90)
+            );
+            assert_eq!(found.party.policy.audio.len(), 4);
+            assert_eq!(
+                (found.preference, found.expires_at),
+                (CallingPreference::Disabled, Some(after(10)))
+            );
+            assert!(found.password_matches(credential.sip_password.expose()));
+            assert!(!found.password_matches("") && !found.password_matches("correct horse"));
+            assert!(found.usable_at(after(9)) && !found.usable_at(after(10)));
+        }
+    }
+    let found = world
+        .store
+        .identify_user(&connection.user_name.to_uppercase())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (found.party.credential, found.party.user.as_str()),
+        (None, connection.user_name.as_str())
+    );
+    assert!(found.password_matches("correct horse") && found.usable_at(NOW));
+    for nobody in ["", "nobody", "a\0", "%", &"x".repeat(100_000)] {
+        assert!(world.store.identify_user(nobody).await.unwrap().is_none());
+    }
+    assert!(!format!("{found:?}").contains("correct horse"));
+}
+
+#[tokio::test]
+async fn an_identity_follows_its_connection_at_once() {
+    let mut world = World::new().await;
+    let alice = world.account("a@x").await;
+    let connection = world.connection(&alice, "office").await;
+    let credential = world.credential(&connection).await;
+    let old_name = connection.user_name.clone();
+    assert!(
+        world
+            .store
+            .identify_user(&old_name)
+            .await
+            .unwrap()
+            .is_some()
+    );
+    assert!(
+        world
+            .store
+            .identify_token_subject(credential.id)
+            .await
+            .unwrap()
+            .unwrap()
+            .connection_active
+    );
+    let change = |connection: &mut CredentialConnection| {
+        connection.user_name = "renamed1".to_owned();
+        connection.password = Secret::new("battery staple".to_owned());
+        connection.settings.active = false;
+        connection.settings.inbound.channel_limit = Some(3);
+        connection.settings.outbound.channel_limit = Some(4);
+        Ok(())
+    };
+    world
+        .store
+        .update_credential_connection(alice.id, connection.id, NOW, change)
+        .await
+        .unwrap();
+    let store = &world.store;
+    assert!(store.identify_user(&old_name).await.unwrap().is_none());
+    let found = store.identify_user("RENAMED1").await.unwrap().unwrap();
+    assert!(found.password_matches("battery staple") && !found.usable_at(NOW));
+    assert!(
+        !store
+            .identify_token_subject(credential.id)
+            .await
+            .unwrap()
+            .unwrap()
+            .usable_at(NOW)
+    );
+    let limits = store.channel_limits(connection.id).await.unwrap();
+    assert_eq!((limits.inbound, limits.outbound), (Some(3), Some(4)));
+    let none = store.channel_limits(unknown_connection()).await.unwrap();
+    assert_eq!((none.inbound, none.outbound), (Some(0), Some(0)));
+    // Somebody else takes the name that is free now; it leads to them.
+    let bob = world.account("b@x").await;
+    let settings = ConnectionSettings::default();
+    let new = NewCredentialConnection::new(
+        bob.id,
+        "x",
+        &old_name,
+        "12345678",
+        settings,
+        NOW,
+        &mut world.rng,
+    );
+    world
+        .store
+        .insert_credential_connection(new.unwrap())
+        .await
+        .unwrap();
+    let found = world.store.identify_user(&old_name).await.unwrap().unwrap();
+    assert_eq!(found.party.account, bob.id);
+}
+
+#[tokio::test]
+async fn credentials_that_end_are_swept_in_order() {
+    let mut world = World::new().await;
+    let alice = world.account("a@x").await;
+    let connection = world.connection(&alice, "office").await;
+    let mut ids: Vec<TelephonyCredentialId> = Vec::new();
+    for secs in [30, 10, 20] {
+        ids.push(
+            world
+                .labelled(&connection, "x", None, Some(after(secs)), NOW)
+                .await
+                .unwrap()
+                .id,
+        );
+    }
+    world.credential(&connection).await;
+    let sweep = async |from, until, limit| {
+        let found = world
+            .store
+            .credentials_expiring(after(from), after(until), limit)
+            .await
+            .unwrap();
+        found.into_iter().map(|found| found.id).collect::<Vec<_>>()
+    };
+    assert_eq!(sweep(0, 100, 10).await, [ids[1], ids[2], ids[0]]);
+    assert_eq!(sweep(10, 20, 10).await, [ids[2]]);
+    assert_eq!(sweep(0, 100, 1).await, [ids[1]]);
+    assert_eq!(
+        world.store.next_credential_expiry(NOW).await.unwrap(),
+        Some(after(10))
+    );
+    assert_eq!(
+        world.store.next_credential_expiry(after(30)).await.unwrap(),
+        None
+    );
+}
+
+#[tokio::test]
+async fn signing_keys_outlive_the_process_and_at_most_two_are_active() {
+    let mut world = World::new().await;
+    let first = world.store.signing_keys();
+    assert_eq!(first.len(), 1);
+    world.reopen().await;
+    assert_eq!(world.store.signing_keys(), first);
+    world
+        .store
+        .rotate_signing_key(&mut world.rng)
+        .await
+        .unwrap();
+    let second = world.store.signing_keys();
+    assert_eq!((second.len(), &second[1]), (2, &first[0]));
+    world
+        .store
+        .rotate_signing_key(&mut world.rng)
+        .await
+        .unwrap();
+    let third = world.store.signing_keys();
+    assert_eq!((third.len(), &third[1]), (2, &second[0]));
+    world.reopen().await;
+    assert_eq!(world.store.signing_keys(), third);
+}
+
+#[tokio::test]
+async fn a_store_in_memory_works_and_a_closed_one_is_unavailable() {
+    let config = ringtrip_store::StoreConfig {
+        url: "sqlite::memory:".to_owned(),
+        key_file: "/nowhere".into(),
+    };
+    let mut rng = support::rng(1);
+    let store = ringtrip_store::Store::open(config, &mut rng).await.unwrap();
+    let new = NewAccount::new("a@x", "", NOW, &mut rng).unwrap();
+    let account = store.insert_account(new).await.unwrap();
+    assert_eq!(
+        store.account(account.id).await.unwrap(),
+        Some(account.clone())
+    );
+    store.close().await;
+    store.close().await;
+    assert!(
+        store
+            .account(account.id)
+            .await
+            .unwrap_err()
+            .is_unavailable()
+    );
+    let new = NewAccount::new("b@x", "", NOW, &mut rng).unwrap();
+    assert!(
+        store
+            .insert_account(new)
+            .await
+            .unwrap_err()
+            .is_unavailable()
+    );
+}

@@ -180,8 +180,8 @@ async fn prepare_connection(
     let new = NewCredentialConnection::new(
         account,
         organization,
-        &user_name,
-        &rng.alphanumeric(24),
+        user_name,
+        rng.alphanumeric(24),
         settings,
         clock.wall(),
         rng,
@@ -294,7 +294,14 @@ impl DevPortal {
             return (StatusCode::FORBIDDEN, axum::Json(problem)).into_response();
         }
         match self.accounts() {
-            Ok(accounts) => {
+            Ok(mut accounts) => {
+                // The page needs tokens, and nothing that lasts longer.
+                for account in &mut accounts {
+                    withhold(account, "api_key");
+                    for credential in account["credentials"].as_array_mut().into_iter().flatten() {
+                        withhold(credential, "sip_password");
+                    }
+                }
                 let mut response = axum::Json(json!({"accounts": accounts})).into_response();
                 response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
                 response
@@ -304,6 +311,12 @@ impl DevPortal {
                 StatusCode::INTERNAL_SERVER_ERROR.into_response()
             }
         }
+    }
+}
+
+fn withhold(object: &mut Value, key: &str) {
+    if let Some(object) = object.as_object_mut() {
+        object.remove(key);
     }
 }
 

@@ -22,7 +22,7 @@ use ringtrip_cluster::{Bus, ChannelLimits, Revocation};
 use ringtrip_media::{Control, ControlOutput, ShardEvent};
 use ringtrip_model::{
     CallId, Generator, Identity, LegEvent, LoginRefusal, PermitRefusal, PermitRequest, Route,
-    SocketId, Time,
+    SessionId, SocketId, Time,
 };
 use ringtrip_store::Store;
 use ringtrip_verto::CloseReason;
@@ -84,6 +84,8 @@ pub(crate) struct Signalling {
     threads: MediaThreads,
     history: History,
     metrics: Arc<Metrics>,
+    /// Sessions that can be called, for the count of them.
+    bound: HashSet<SessionId>,
     /// Calls whose place is being looked up.
     permits_asked: HashSet<CallId>,
     /// For tasks that come back with an answer. Unbounded, but each task answers a request of a
@@ -110,6 +112,7 @@ pub(crate) async fn run(
         threads: parts.threads,
         history: parts.history,
         metrics: parts.metrics,
+        bound: HashSet::new(),
         permits_asked: HashSet::new(),
         results,
     };
@@ -267,9 +270,13 @@ impl Signalling {
                 });
             }
             Output::Bind { session, party, call_report_id } => {
+                self.bound.insert(session);
+                self.metrics.sessions.store(self.bound.len() as u64, Ordering::Relaxed);
                 self.bus.bind(session, &party, &call_report_id);
             }
             Output::Unbind { session, party, call_report_id } => {
+                self.bound.remove(&session);
+                self.metrics.sessions.store(self.bound.len() as u64, Ordering::Relaxed);
                 self.bus.unbind(session, &party, &call_report_id);
             }
             Output::Leg(event) => {

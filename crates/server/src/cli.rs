@@ -127,23 +127,40 @@ pub(crate) enum Output {
 /// Reads the command line and does what it says.
 pub(crate) fn run() -> anyhow::Result<()> {
     let cli = Cli::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         match cli.command {
             Command::Dev(args) => dev::run(args).await,
             Command::Serve(args) => serve(load(&args)?).await,
             Command::Migrate(args) => migrate(&load(&args)?).await,
-            Command::Config { command: ConfigCommand::Check(args) } => {
+            Command::Config {
+                command: ConfigCommand::Check(args),
+            } => {
                 load(&args)?;
                 print("The configuration can be used.")
             }
-            Command::Config { command: ConfigCommand::Print(args) } => print(load(&args)?.to_toml().trim_end()),
-            Command::Account { command: AccountCommand::Create { email, output, config } } => {
-                create_account(&load(&config)?, &email, output).await
-            }
-            Command::ApiKey { command: ApiKeyCommand::Create { account, name, output, config } } => {
-                create_api_key(&load(&config)?, &account, &name, output).await
-            }
+            Command::Config {
+                command: ConfigCommand::Print(args),
+            } => print(load(&args)?.to_toml().trim_end()),
+            Command::Account {
+                command:
+                    AccountCommand::Create {
+                        email,
+                        output,
+                        config,
+                    },
+            } => create_account(&load(&config)?, &email, output).await,
+            Command::ApiKey {
+                command:
+                    ApiKeyCommand::Create {
+                        account,
+                        name,
+                        output,
+                        config,
+                    },
+            } => create_api_key(&load(&config)?, &account, &name, output).await,
         }
     })
 }
@@ -170,7 +187,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 }
 
 async fn migrate(config: &Config) -> anyhow::Result<()> {
-    node::open_store(config, Path::new(".")).await?.close().await;
+    node::open_store(config, Path::new("."))
+        .await?
+        .close()
+        .await;
     print("The database is up to date.")
 }
 
@@ -186,22 +206,36 @@ async fn create_account(config: &Config, email: &str, output: Output) -> anyhow:
             "Created account {} for {email}.\nNext: ringtrip api-key create --account {email}",
             account.id
         )),
-        Output::Json => print(&json!({"user_id": account.id.to_string(), "email": account.email}).to_string()),
+        Output::Json => {
+            print(&json!({"user_id": account.id.to_string(), "email": account.email}).to_string())
+        }
     }
 }
 
-async fn create_api_key(config: &Config, email: &str, name: &str, output: Output) -> anyhow::Result<()> {
+async fn create_api_key(
+    config: &Config,
+    email: &str,
+    name: &str,
+    output: Output,
+) -> anyhow::Result<()> {
     let clock = Clock::start();
     let store = node::open_store(config, Path::new(".")).await?;
     let mut rng = node::system_generator()?;
     let account = store.account_by_email(email).await?;
     let account = account.with_context(|| format!("there is no account for {email}"))?;
     let key = PlainApiKey::generate(&mut rng);
-    let row = store.insert_api_key(account.id, name, &key.hashed(), clock.wall(), &mut rng).await?;
+    let row = store
+        .insert_api_key(account.id, name, &key.hashed(), clock.wall(), &mut rng)
+        .await?;
     store.close().await;
     match output {
-        Output::Human => print(&format!("{}\nKeep it now: it is not shown again.", key.expose())),
-        Output::Json => print(&json!({"id": row.id.to_string(), "name": name, "api_key": key.expose()}).to_string()),
+        Output::Human => print(&format!(
+            "{}\nKeep it now: it is not shown again.",
+            key.expose()
+        )),
+        Output::Json => print(
+            &json!({"id": row.id.to_string(), "name": name, "api_key": key.expose()}).to_string(),
+        ),
     }
 }
 

@@ -15,7 +15,10 @@ pub(crate) struct Clock {
 impl Clock {
     /// Starts the clock.
     pub(crate) fn start() -> Self {
-        Self { base: Instant::now(), started_at: system_time() }
+        Self {
+            base: Instant::now(),
+            started_at: system_time(),
+        }
     }
 
     /// Returns the time since the start.
@@ -52,6 +55,8 @@ impl Clock {
 }
 
 fn system_time() -> Timestamp {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since_1970 = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp::from_micros(i64::try_from(since_1970.as_micros()).unwrap_or(0))
 }

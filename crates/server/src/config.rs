@@ -103,11 +103,21 @@ const PREFIX: &str = "RINGTRIP_";
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
     #[error("the configuration file {path} cannot be read")]
-    Read { path: PathBuf, source: std::io::Error },
+    Read {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("the configuration file {path} is not TOML")]
-    Syntax { path: PathBuf, source: Box<toml::de::Error> },
+    Syntax {
+        path: PathBuf,
+        source: Box<toml::de::Error>,
+    },
     #[error("unknown key {key} in {place}{}", suggestion.map_or(String::new(), |s| format!("; did you mean {s}?")))]
-    Unknown { key: String, place: String, suggestion: Option<&'static str> },
+    Unknown {
+        key: String,
+        place: String,
+        suggestion: Option<&'static str>,
+    },
     #[error("{name} must be a whole number")]
     Number { name: String },
     #[error("the configuration has a wrong value")]
@@ -134,15 +144,23 @@ impl Config {
                 table.insert(key, read_value(&name, kind, text)?);
             }
         }
-        let config: Self = toml::Value::Table(table)
-            .try_into()
-            .map_err(|source| ConfigError::Value { source: Box::new(source) })?;
+        let config: Self =
+            toml::Value::Table(table)
+                .try_into()
+                .map_err(|source| ConfigError::Value {
+                    source: Box::new(source),
+                })?;
         config.check()?;
         Ok(config)
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        let unusable = |key, problem: &str| Err(ConfigError::Unusable { key, problem: problem.to_owned() });
+        let unusable = |key, problem: &str| {
+            Err(ConfigError::Unusable {
+                key,
+                problem: problem.to_owned(),
+            })
+        };
         if !self.database_url.starts_with("sqlite://") {
             return unusable("database_url", "must begin with sqlite://");
         }
@@ -173,11 +191,14 @@ impl Config {
 }
 
 fn read_file(path: &Path) -> Result<toml::Table, ConfigError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-    let table: toml::Table = text
-        .parse()
-        .map_err(|source| ConfigError::Syntax { path: path.to_owned(), source: Box::new(source) })?;
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    let table: toml::Table = text.parse().map_err(|source| ConfigError::Syntax {
+        path: path.to_owned(),
+        source: Box::new(source),
+    })?;
     for key in table.keys() {
         known(key, &path.display().to_string())?;
     }
@@ -185,27 +206,44 @@ fn read_file(path: &Path) -> Result<toml::Table, ConfigError> {
 }
 
 fn known(key: &str, place: &str) -> Result<Kind, ConfigError> {
-    KEYS.iter().find(|(name, _)| *name == key).map(|(_, kind)| *kind).ok_or_else(|| {
-        ConfigError::Unknown { key: key.to_owned(), place: place.to_owned(), suggestion: nearest(key) }
-    })
+    KEYS.iter()
+        .find(|(name, _)| *name == key)
+        .map(|(_, kind)| *kind)
+        .ok_or_else(|| ConfigError::Unknown {
+            key: key.to_owned(),
+            place: place.to_owned(),
+            suggestion: nearest(key),
+        })
 }
 
 fn read_value(name: &str, kind: Kind, text: String) -> Result<toml::Value, ConfigError> {
     Ok(match kind {
         Kind::Text => toml::Value::String(text),
-        Kind::Number => toml::Value::Integer(
-            text.trim().parse().map_err(|_| ConfigError::Number { name: name.to_owned() })?,
-        ),
+        Kind::Number => {
+            toml::Value::Integer(text.trim().parse().map_err(|_| ConfigError::Number {
+                name: name.to_owned(),
+            })?)
+        }
         Kind::List => {
-            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-            toml::Value::Array(items.map(|item| toml::Value::String(item.to_owned())).collect())
+            let items = text
+                .split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty());
+            toml::Value::Array(
+                items
+                    .map(|item| toml::Value::String(item.to_owned()))
+                    .collect(),
+            )
         }
     })
 }
 
 /// Finds the key that was probably meant: at most two edits away.
 fn nearest(key: &str) -> Option<&'static str> {
-    let (distance, name) = KEYS.iter().map(|(name, _)| (edits(key, name), *name)).min()?;
+    let (distance, name) = KEYS
+        .iter()
+        .map(|(name, _)| (edits(key, name), *name))
+        .min()?;
     (distance <= 2).then_some(name)
 }
 
@@ -229,7 +267,10 @@ mod tests {
     use super::*;
 
     fn environment(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+        pairs
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect()
     }
 
     fn file(text: &str) -> tempfile::NamedTempFile {
@@ -240,7 +281,10 @@ mod tests {
 
     #[test]
     fn nothing_set_gives_the_defaults() {
-        assert_eq!(Config::load(None, environment(&[("PATH", "/bin")])).unwrap(), Config::default());
+        assert_eq!(
+            Config::load(None, environment(&[("PATH", "/bin")])).unwrap(),
+            Config::default()
+        );
     }
 
     #[test]
@@ -265,9 +309,17 @@ mod tests {
     fn unknown_keys_are_refused_with_a_suggestion() {
         let file = file("htp_addr = \"127.0.0.1:1\"\n");
         let error = Config::load(Some(file.path()), []).unwrap_err().to_string();
-        assert!(error.contains("htp_addr") && error.contains("did you mean http_addr?"), "{error}");
-        let error = Config::load(None, environment(&[("RINGTRIP_WIBBLE", "1")])).unwrap_err().to_string();
-        assert!(error.contains("unknown key wibble in the environment"), "{error}");
+        assert!(
+            error.contains("htp_addr") && error.contains("did you mean http_addr?"),
+            "{error}"
+        );
+        let error = Config::load(None, environment(&[("RINGTRIP_WIBBLE", "1")]))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("unknown key wibble in the environment"),
+            "{error}"
+        );
         assert!(!error.contains("did you mean"), "{error}");
     }
 
@@ -280,13 +332,19 @@ mod tests {
             ("RINGTRIP_DATABASE_URL", "mysql://x"),
             ("RINGTRIP_BUS_URL", "smoke:"),
         ] {
-            assert!(Config::load(None, environment(&[(name, text)])).is_err(), "{name}={text}");
+            assert!(
+                Config::load(None, environment(&[(name, text)])).is_err(),
+                "{name}={text}"
+            );
         }
     }
 
     #[test]
     fn printed_configuration_reads_back() {
-        let config = Config { advertise_addr: Some([203, 0, 113, 9].into()), ..Config::default() };
+        let config = Config {
+            advertise_addr: Some([203, 0, 113, 9].into()),
+            ..Config::default()
+        };
         let file = file(&config.to_toml());
         assert_eq!(Config::load(Some(file.path()), []).unwrap(), config);
     }

@@ -8,9 +8,9 @@ use anyhow::{Context, bail};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use ringtrip_model::{
-    Account, AccountId, ConnectionSettings, CredentialConnection, CredentialConnectionId, Generator,
-    NewAccount, NewCredentialConnection, NewTelephonyCredential, PlainApiKey, TelephonyCredential,
-    TelephonyCredentialId, TokenError, sign_access_token,
+    Account, AccountId, ConnectionSettings, CredentialConnection, CredentialConnectionId,
+    Generator, NewAccount, NewCredentialConnection, NewTelephonyCredential, PlainApiKey,
+    TelephonyCredential, TelephonyCredentialId, TokenError, sign_access_token,
 };
 use ringtrip_store::Store;
 use serde::{Deserialize, Serialize};
@@ -54,9 +54,15 @@ struct DevAccount {
 
 /// Runs until a signal ends it.
 pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
-    for (option, address) in [("--http", args.http), ("--sip", args.sip), ("--media", args.media)] {
+    for (option, address) in [
+        ("--http", args.http),
+        ("--sip", args.sip),
+        ("--media", args.media),
+    ] {
         if !address.ip().is_loopback() {
-            bail!("{option} {address} is not on loopback. dev listens on loopback only; use serve for other addresses.");
+            bail!(
+                "{option} {address} is not on loopback. dev listens on loopback only; use serve for other addresses."
+            );
         }
     }
     let filter = std::env::var("RINGTRIP_LOG").unwrap_or_else(|_| "info".to_owned());
@@ -94,7 +100,9 @@ enum Folder {
 impl Folder {
     fn open(args: &DevArgs) -> anyhow::Result<Self> {
         if args.ephemeral {
-            return Ok(Self::Temporary(tempfile::tempdir().context("no temporary folder can be made")?));
+            return Ok(Self::Temporary(
+                tempfile::tempdir().context("no temporary folder can be made")?,
+            ));
         }
         std::fs::create_dir_all(&args.data_dir)
             .with_context(|| format!("--data-dir {} cannot be made", args.data_dir.display()))?;
@@ -118,27 +126,42 @@ async fn prepare(
 ) -> anyhow::Result<Vec<DevAccount>> {
     let path = folder.join("dev.json");
     let kept: Kept = match std::fs::read_to_string(&path) {
-        Ok(text) => serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?,
+        Ok(text) => {
+            serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Kept::default(),
-        Err(error) => return Err(error).with_context(|| format!("{} cannot be read", path.display())),
+        Err(error) => {
+            return Err(error).with_context(|| format!("{} cannot be read", path.display()));
+        }
     };
     let mut ready = Vec::new();
     for (email, organization, people) in TENANTS {
         let known = kept.accounts.iter().find(|account| account.email == email);
         let account = match store.account_by_email(email).await? {
             Some(account) => account,
-            None => store.insert_account(NewAccount::new(email, organization, clock.wall(), rng)?).await?,
+            None => {
+                store
+                    .insert_account(NewAccount::new(email, organization, clock.wall(), rng)?)
+                    .await?
+            }
         };
         let api_key = prepare_key(store, known, account.id, clock, rng).await?;
-        let connection = prepare_connection(store, known, account.id, organization, clock, rng).await?;
+        let connection =
+            prepare_connection(store, known, account.id, organization, clock, rng).await?;
         let mut credentials = Vec::new();
         for (index, person) in people.into_iter().enumerate() {
             let id = known.and_then(|known| known.credential_ids.get(index));
             let credential =
-                prepare_credential(store, id, account.id, connection.id, person, clock, rng).await?;
+                prepare_credential(store, id, account.id, connection.id, person, clock, rng)
+                    .await?;
             credentials.push((person, credential));
         }
-        ready.push(DevAccount { account, api_key, connection: connection.id, credentials });
+        ready.push(DevAccount {
+            account,
+            api_key,
+            connection: connection.id,
+            credentials,
+        });
     }
     keep(&path, &ready)?;
     Ok(ready)
@@ -158,7 +181,9 @@ async fn prepare_key(
         return Ok(known.api_key.clone());
     }
     let key = PlainApiKey::generate(rng);
-    store.insert_api_key(account, "dev", &key.hashed(), clock.wall(), rng).await?;
+    store
+        .insert_api_key(account, "dev", &key.hashed(), clock.wall(), rng)
+        .await?;
     Ok(key.expose().to_owned())
 }
 
@@ -206,7 +231,8 @@ async fn prepare_credential(
         return Ok(credential);
     }
     let name = Some(person.to_owned());
-    let new = NewTelephonyCredential::new(account, connection, name, None, None, clock.wall(), rng)?;
+    let new =
+        NewTelephonyCredential::new(account, connection, name, None, None, clock.wall(), rng)?;
     Ok(store.insert_telephony_credential(new).await?)
 }
 
@@ -218,11 +244,22 @@ fn keep(path: &Path, accounts: &[DevAccount]) -> anyhow::Result<()> {
         email: ready.account.email.clone(),
         api_key: ready.api_key.clone(),
         connection_id: ready.connection.to_string(),
-        credential_ids: ready.credentials.iter().map(|(_, c)| c.id.to_string()).collect(),
+        credential_ids: ready
+            .credentials
+            .iter()
+            .map(|(_, c)| c.id.to_string())
+            .collect(),
     });
-    let kept = Kept { accounts: accounts.collect() };
+    let kept = Kept {
+        accounts: accounts.collect(),
+    };
     let draft = path.with_extension("json.new");
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&draft)?;
     file.write_all(serde_json::to_string_pretty(&kept)?.as_bytes())?;
     file.sync_all()?;
     std::fs::rename(&draft, path).with_context(|| format!("{} cannot be written", path.display()))
@@ -239,7 +276,12 @@ pub(crate) struct DevPortal {
 
 impl DevPortal {
     fn new(store: Store, clock: Clock, accounts: Vec<DevAccount>, rng: Generator) -> Self {
-        Self { store, clock, accounts: Arc::new(accounts), rng: Arc::new(Mutex::new(rng)) }
+        Self {
+            store,
+            clock,
+            accounts: Arc::new(accounts),
+            rng: Arc::new(Mutex::new(rng)),
+        }
     }
 
     fn accounts(&self) -> Result<Vec<Value>, TokenError> {
@@ -250,7 +292,8 @@ impl DevPortal {
         for ready in self.accounts.iter() {
             let mut credentials = Vec::new();
             for (person, credential) in &ready.credentials {
-                let token = sign_access_token(&keys, credential.id, now, credential.expires_at, &mut rng)?;
+                let token =
+                    sign_access_token(&keys, credential.id, now, credential.expires_at, &mut rng)?;
                 credentials.push(json!({
                     "id": credential.id.to_string(),
                     "label": person,
@@ -303,7 +346,9 @@ impl DevPortal {
                     }
                 }
                 let mut response = axum::Json(json!({"accounts": accounts})).into_response();
-                response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+                response
+                    .headers_mut()
+                    .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
                 response
             }
             Err(error) => {
@@ -321,10 +366,17 @@ fn withhold(object: &mut Value, key: &str) {
 }
 
 fn is_same_origin_on_loopback(headers: &HeaderMap) -> bool {
-    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("unreadable"));
-    let Some(host) = text("host") else { return false };
+    let text = |name: &str| {
+        headers
+            .get(name)
+            .map(|value| value.to_str().unwrap_or("unreadable"))
+    };
+    let Some(host) = text("host") else {
+        return false;
+    };
     let origin_fits = text("origin").is_none_or(|origin| origin == format!("http://{host}"));
-    let site_fits = text("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"));
+    let site_fits =
+        text("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"));
     is_loopback_host(host) && origin_fits && site_fits
 }
 
@@ -333,7 +385,8 @@ fn is_loopback_host(host: &str) -> bool {
         Some(rest) => rest.split(']').next().unwrap_or(""),
         None => host.split(':').next().unwrap_or(""),
     };
-    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 fn human(summary: &Value, folder: &Folder) -> String {
@@ -345,27 +398,56 @@ fn human(summary: &Value, folder: &Folder) -> String {
         let _ = out.write_fmt(args);
         out.push('\n');
     };
-    line(format_args!("\nringtrip is ready. Open the Phone page and call yourself:\n"));
-    line(format_args!("  Phone       {}", text(&summary["portal_url"])));
+    line(format_args!(
+        "\nringtrip is ready. Open the Phone page and call yourself:\n"
+    ));
+    line(format_args!(
+        "  Phone       {}",
+        text(&summary["portal_url"])
+    ));
     line(format_args!("  REST        {}", text(&summary["api_base"])));
-    line(format_args!("  WebSocket   {}", text(&summary["websocket_url"])));
-    line(format_args!("  Media       udp {}", text(&summary["media"]["udp"])));
+    line(format_args!(
+        "  WebSocket   {}",
+        text(&summary["websocket_url"])
+    ));
+    line(format_args!(
+        "  Media       udp {}",
+        text(&summary["media"]["udp"])
+    ));
     for account in summary["accounts"].as_array().into_iter().flatten() {
         line(format_args!("\nAccount {}", text(&account["email"])));
         line(format_args!("  API key     {}", text(&account["api_key"])));
-        line(format_args!("  Connection  {}", text(&account["connection_id"])));
+        line(format_args!(
+            "  Connection  {}",
+            text(&account["connection_id"])
+        ));
         for credential in account["credentials"].as_array().into_iter().flatten() {
-            line(format_args!("  {:<11} {}", text(&credential["label"]), text(&credential["sip_username"])));
+            line(format_args!(
+                "  {:<11} {}",
+                text(&credential["label"]),
+                text(&credential["sip_username"])
+            ));
         }
     }
     let key = text(&summary["accounts"][0]["api_key"]);
     line(format_args!("\nPoint your app here:\n"));
-    line(format_args!("  export TELNYX_BASE_URL={}", text(&summary["api_base"])));
+    line(format_args!(
+        "  export TELNYX_BASE_URL={}",
+        text(&summary["api_base"])
+    ));
     line(format_args!("  export TELNYX_API_KEY={key}"));
-    line(format_args!("  new TelnyxRTC({{ login_token, host: '{}', iceServers: [] }})", text(&summary["websocket_url"])));
+    line(format_args!(
+        "  new TelnyxRTC({{ login_token, host: '{}', iceServers: [] }})",
+        text(&summary["websocket_url"])
+    ));
     match folder {
-        Folder::Kept(path) => line(format_args!("\nState is kept in {}. Stop with Ctrl-C.", path.display())),
-        Folder::Temporary(_) => line(format_args!("\nNothing is kept (--ephemeral). Stop with Ctrl-C.")),
+        Folder::Kept(path) => line(format_args!(
+            "\nState is kept in {}. Stop with Ctrl-C.",
+            path.display()
+        )),
+        Folder::Temporary(_) => line(format_args!(
+            "\nNothing is kept (--ephemeral). Stop with Ctrl-C."
+        )),
     }
     out.truncate(out.trim_end().len());
     out
@@ -376,23 +458,51 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(k, v)| ((*k).parse().unwrap(), HeaderValue::from_static(v))).collect()
+        pairs
+            .iter()
+            .map(|(k, v)| ((*k).parse().unwrap(), HeaderValue::from_static(v)))
+            .collect()
     }
 
     #[test]
     fn ready_credentials_go_to_our_own_page_only() {
         for (allowed, pairs) in [
             (true, &[("host", "127.0.0.1:8080")] as &[_]),
-            (true, &[("host", "localhost:8080"), ("sec-fetch-site", "same-origin")]),
-            (true, &[("host", "[::1]:8080"), ("origin", "http://[::1]:8080")]),
+            (
+                true,
+                &[
+                    ("host", "localhost:8080"),
+                    ("sec-fetch-site", "same-origin"),
+                ],
+            ),
+            (
+                true,
+                &[("host", "[::1]:8080"), ("origin", "http://[::1]:8080")],
+            ),
             (false, &[("host", "evil.example:8080")]),
             (false, &[("host", "127.0.0.1.evil.example")]),
-            (false, &[("host", "127.0.0.1:8080"), ("origin", "http://evil.example")]),
-            (false, &[("host", "127.0.0.1:8080"), ("sec-fetch-site", "cross-site")]),
-            (false, &[("host", "localhost"), ("sec-fetch-site", "same-site")]),
+            (
+                false,
+                &[
+                    ("host", "127.0.0.1:8080"),
+                    ("origin", "http://evil.example"),
+                ],
+            ),
+            (
+                false,
+                &[("host", "127.0.0.1:8080"), ("sec-fetch-site", "cross-site")],
+            ),
+            (
+                false,
+                &[("host", "localhost"), ("sec-fetch-site", "same-site")],
+            ),
             (false, &[]),
         ] {
-            assert_eq!(is_same_origin_on_loopback(&headers(pairs)), allowed, "{pairs:?}");
+            assert_eq!(
+                is_same_origin_on_loopback(&headers(pairs)),
+                allowed,
+                "{pairs:?}"
+            );
         }
     }
 }

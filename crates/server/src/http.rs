@@ -51,10 +51,16 @@ static NEXT_SOCKET: AtomicU64 = AtomicU64::new(1);
 
 /// Accepts connections until told to stop; connections in progress end with their clients or with
 /// the process.
-pub(crate) async fn serve(listener: TcpListener, surface: Arc<Surface>, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    surface: Arc<Surface>,
+    mut stop: watch::Receiver<bool>,
+) {
     let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
-        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
+        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
+            return;
+        };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             _ = stop.wait_for(|stop| *stop) => return,
@@ -152,8 +158,14 @@ pub(crate) fn admin(ready: Arc<AtomicBool>, metrics: Arc<Metrics>) -> Router {
     use axum::routing::get;
     Router::new()
         .route("/livez", get(|| std::future::ready("ok\n")))
-        .route("/readyz", get(move || std::future::ready(readiness(&ready))))
-        .route("/metrics", get(move || std::future::ready(self::metrics(&metrics))))
+        .route(
+            "/readyz",
+            get(move || std::future::ready(readiness(&ready))),
+        )
+        .route(
+            "/metrics",
+            get(move || std::future::ready(self::metrics(&metrics))),
+        )
 }
 
 fn readiness(ready: &AtomicBool) -> Response {
@@ -178,8 +190,11 @@ fn asset(path: &str) -> Option<Response> {
     let file = Portal::get(path)?;
     let kind = mime_guess::from_path(path).first_or_octet_stream();
     // Built names carry a hash of their content; the page itself must be asked for each time.
-    let caching =
-        if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let caching = if path.starts_with("assets/") {
+        "public, max-age=31536000, immutable"
+    } else {
+        "no-cache"
+    };
     let mut response = Body::from(file.data).into_response();
     let headers = response.headers_mut();
     if let Ok(kind) = HeaderValue::from_str(kind.as_ref()) {

@@ -40,7 +40,10 @@ pub(crate) struct Options {
 impl Options {
     /// A node with ready credentials, on this machine alone.
     pub(crate) fn dev(config: Config, portal: DevPortal) -> Self {
-        Self { config, dev: Some(portal) }
+        Self {
+            config,
+            dev: Some(portal),
+        }
     }
 
     /// A node as configured.
@@ -71,20 +74,33 @@ pub(crate) fn system_generator() -> anyhow::Result<Generator> {
 /// Opens the store a configuration names; relative paths start at `folder`.
 pub(crate) async fn open_store(config: &Config, folder: &Path) -> anyhow::Result<Store> {
     let key_file = folder.join(&config.key_file);
-    let store = StoreConfig { url: config.database_url.clone(), key_file };
-    Store::open(store, &mut system_generator()?).await.context("the database cannot be opened")
+    let store = StoreConfig {
+        url: config.database_url.clone(),
+        key_file,
+    };
+    Store::open(store, &mut system_generator()?)
+        .await
+        .context("the database cannot be opened")
 }
 
 impl Node {
     /// Starts everything; when it returns, REST, signalling and media answer.
-    pub(crate) async fn start(options: Options, store: Store, clock: Clock) -> anyhow::Result<Self> {
+    pub(crate) async fn start(
+        options: Options,
+        store: Store,
+        clock: Clock,
+    ) -> anyhow::Result<Self> {
         let Options { config, dev } = options;
         let mut rng = system_generator()?;
         let metrics = Arc::new(Metrics::default());
         let ready = Arc::new(AtomicBool::new(false));
         let bus = Bus::local(config.max_calls);
 
-        let listener = http::listen(config.http_addr, if dev.is_some() { "--http" } else { "http_addr" }).await?;
+        let listener = http::listen(
+            config.http_addr,
+            if dev.is_some() { "--http" } else { "http_addr" },
+        )
+        .await?;
         let http_addr = listener.local_addr()?;
         let admin = match dev {
             Some(_) => None,
@@ -92,7 +108,9 @@ impl Node {
         };
 
         let (results, answers) = mpsc::unbounded_channel();
-        let dtls = Arc::new(DtlsContext::generate(clock.base()).context("no DTLS certificate can be made")?);
+        let dtls = Arc::new(
+            DtlsContext::generate(clock.base()).context("no DTLS certificate can be made")?,
+        );
         let threads = MediaThreads::start(
             MediaThreadsConfig {
                 sockets: media_addresses(&config, dev.is_some()),
@@ -114,10 +132,16 @@ impl Node {
         )
         .with_context(|| format!("media cannot listen on {}", config.media_addr))?;
         let shards = threads.addresses();
-        let media_addr = *shards.first().and_then(|addresses| addresses.first()).context("no media address")?;
+        let media_addr = *shards
+            .first()
+            .and_then(|addresses| addresses.first())
+            .context("no media address")?;
         let control = Control::new(
             ControlConfig {
-                shards: shards.into_iter().map(|addresses| offered(addresses, &config)).collect(),
+                shards: shards
+                    .into_iter()
+                    .map(|addresses| offered(addresses, &config))
+                    .collect(),
                 fingerprint: dtls.fingerprint(),
                 max_anchors_per_shard: ANCHORS_PER_SHARD,
             },
@@ -132,7 +156,10 @@ impl Node {
             store: store.clone(),
             bus: bus.clone(),
             endpoint: ringtrip_verto::Endpoint::new(
-                ringtrip_verto::Config { started_at: clock.started_at(), ..ringtrip_verto::Config::default() },
+                ringtrip_verto::Config {
+                    started_at: clock.started_at(),
+                    ..ringtrip_verto::Config::default()
+                },
                 rng.fork(),
             ),
             settings: ringtrip_switch::Settings::new(
@@ -149,7 +176,14 @@ impl Node {
         let signalling = tokio::spawn(drive::run(parts, queued, (results, answers), stopping));
 
         tokio::spawn(drive::expiry::watch(store.clone(), bus.clone(), clock));
-        let api = Api::new(store.clone(), bus, ApiConfig { clock: Arc::new(move || clock.wall()), generator: rng.fork() });
+        let api = Api::new(
+            store.clone(),
+            bus,
+            ApiConfig {
+                clock: Arc::new(move || clock.wall()),
+                generator: rng.fork(),
+            },
+        );
         let surface = Surface {
             api: ringtrip_api::router(api),
             inputs,
@@ -188,7 +222,10 @@ impl Node {
     /// Runs until SIGINT or SIGTERM, then stops in order: no new work, calls ended, history written.
     pub(crate) async fn run_until_signal(mut self) -> anyhow::Result<()> {
         use tokio::signal::unix::{SignalKind, signal};
-        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let (mut interrupt, mut terminate) = (
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+        );
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
@@ -201,7 +238,9 @@ impl Node {
         // A receiver that is gone has stopped already.
         let _ = self.stop_http.send(true);
         let _ = self.stop_signalling.send(true);
-        self.signalling.await.context("signalling did not stop cleanly")?;
+        self.signalling
+            .await
+            .context("signalling did not stop cleanly")?;
         self.history.await.context("history did not stop cleanly")?;
         self.store.close().await;
         Ok(())
@@ -218,7 +257,9 @@ async fn serve_admin(listener: TcpListener, ready: Arc<AtomicBool>, metrics: Arc
 /// browser on this machine finds a path whichever interface its candidates come from; in `dev` they
 /// take traffic from this machine alone.
 fn media_addresses(config: &Config, dev: bool) -> Vec<SocketAddr> {
-    let SocketAddr::V4(_) = config.media_addr else { return vec![config.media_addr] };
+    let SocketAddr::V4(_) = config.media_addr else {
+        return vec![config.media_addr];
+    };
     let ip = config.media_addr.ip();
     let mut addresses = BTreeSet::new();
     if !ip.is_unspecified() {
@@ -229,18 +270,31 @@ fn media_addresses(config: &Config, dev: bool) -> Vec<SocketAddr> {
         addresses.extend(host_addresses());
     }
     // The configured address, or loopback, comes first: it stands for the thread in the summary.
-    let first = if ip.is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { ip };
+    let first = if ip.is_unspecified() {
+        IpAddr::V4(Ipv4Addr::LOCALHOST)
+    } else {
+        ip
+    };
     let mut sorted: Vec<IpAddr> = addresses.into_iter().collect();
     sorted.sort_by_key(|address| *address != first);
-    sorted.into_iter().map(|ip| SocketAddr::new(ip, config.media_addr.port())).collect()
+    sorted
+        .into_iter()
+        .map(|ip| SocketAddr::new(ip, config.media_addr.port()))
+        .collect()
 }
 
 fn host_addresses() -> Vec<IpAddr> {
     match if_addrs::get_if_addrs() {
         Ok(interfaces) => {
-            let addresses = interfaces.into_iter().filter(|interface| interface.is_oper_up());
+            let addresses = interfaces
+                .into_iter()
+                .filter(|interface| interface.is_oper_up());
             let usable = addresses.map(|interface| interface.ip());
-            usable.filter(|ip| matches!(ip, IpAddr::V4(v4) if !v4.is_loopback() && !v4.is_link_local())).collect()
+            usable
+                .filter(
+                    |ip| matches!(ip, IpAddr::V4(v4) if !v4.is_loopback() && !v4.is_link_local()),
+                )
+                .collect()
         }
         Err(error) => {
             tracing::warn!(%error, "the host's own addresses cannot be read");
@@ -258,10 +312,19 @@ fn offered(mut addresses: Vec<SocketAddr>, config: &Config) -> Vec<SocketAddr> {
 }
 
 fn domains(config: &Config, http_addr: SocketAddr) -> Vec<String> {
-    let configured = config.sip_domains.iter().map(|domain| domain.to_ascii_lowercase());
-    let listeners = [http_addr.ip(), config.sip_addr.ip()].into_iter().chain(config.advertise_addr);
+    let configured = config
+        .sip_domains
+        .iter()
+        .map(|domain| domain.to_ascii_lowercase());
+    let listeners = [http_addr.ip(), config.sip_addr.ip()]
+        .into_iter()
+        .chain(config.advertise_addr);
     let mut domains: BTreeSet<String> = configured.chain(ALIASES.map(str::to_owned)).collect();
-    domains.extend(listeners.filter(|ip| !ip.is_unspecified()).map(|ip| ip.to_string()));
+    domains.extend(
+        listeners
+            .filter(|ip| !ip.is_unspecified())
+            .map(|ip| ip.to_string()),
+    );
     domains.extend(host_addresses().into_iter().map(|ip| ip.to_string()));
     domains.insert(Ipv4Addr::LOCALHOST.to_string());
     domains.into_iter().collect()

@@ -11,8 +11,14 @@ use crate::config::LogFormat;
 pub(crate) fn start_logging(filter: &str, format: Option<LogFormat>) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(filter)?;
     let human = std::io::stderr().is_terminal();
-    let format = format.unwrap_or(if human { LogFormat::Human } else { LogFormat::Json });
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let format = format.unwrap_or(if human {
+        LogFormat::Human
+    } else {
+        LogFormat::Json
+    });
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     match format {
         LogFormat::Human => builder.with_target(false).with_ansi(human).init(),
         LogFormat::Json => builder.json().flatten_event(true).init(),
@@ -46,11 +52,26 @@ impl Metrics {
     pub(crate) fn render(&self) -> String {
         use std::fmt::Write;
         let series = [
-            ("sockets_open", "gauge", "WebSockets open now.", &self.sockets),
-            ("sessions_active", "gauge", "Sessions logged in now.", &self.sessions),
+            (
+                "sockets_open",
+                "gauge",
+                "WebSockets open now.",
+                &self.sockets,
+            ),
+            (
+                "sessions_active",
+                "gauge",
+                "Sessions logged in now.",
+                &self.sessions,
+            ),
             ("calls_active", "gauge", "Calls alive now.", &self.calls),
             ("calls_total", "counter", "Calls begun.", &self.calls_total),
-            ("leg_records_total", "counter", "Legs ended and recorded.", &self.leg_records_total),
+            (
+                "leg_records_total",
+                "counter",
+                "Legs ended and recorded.",
+                &self.leg_records_total,
+            ),
             (
                 "history_dropped_total",
                 "counter",
@@ -63,7 +84,12 @@ impl Metrics {
                 "Sockets closed because their client read too slowly.",
                 &self.slow_readers_total,
             ),
-            ("panics_total", "counter", "Engine values dropped after a panic.", &self.panics_total),
+            (
+                "panics_total",
+                "counter",
+                "Engine values dropped after a panic.",
+                &self.panics_total,
+            ),
         ];
         let mut text = String::new();
         for (name, kind, help, value) in series {

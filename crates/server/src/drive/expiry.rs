@@ -26,7 +26,10 @@ pub(crate) async fn watch(store: Store, bus: Bus, clock: Clock) {
                     bus.revoke(RevokeScope::Credential(credential.id)).await;
                 }
                 let full = expiring.len() == BATCH as usize;
-                done = expiring.last().filter(|_| full).map_or(now, |last| last.expires_at);
+                done = expiring
+                    .last()
+                    .filter(|_| full)
+                    .map_or(now, |last| last.expires_at);
             }
             Err(error) => tracing::warn!(%error, "credentials that end cannot be looked up"),
         }

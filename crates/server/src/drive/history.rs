@@ -17,7 +17,11 @@ const QUEUE: usize = 16_384;
 /// Entries written at once.
 const BULK: usize = 512;
 /// Pauses between attempts while the store is unavailable; the last one repeats.
-const RETRY: [Duration; 3] = [Duration::from_millis(100), Duration::from_secs(1), Duration::from_secs(5)];
+const RETRY: [Duration; 3] = [
+    Duration::from_millis(100),
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+];
 
 #[derive(Debug)]
 enum Entry {
@@ -52,13 +56,17 @@ impl History {
             let at = clock.wall_at(event.time);
             self.push(Entry::Event(event, at));
         } else {
-            self.metrics.history_dropped_total.fetch_add(1, Ordering::Relaxed);
+            self.metrics
+                .history_dropped_total
+                .fetch_add(1, Ordering::Relaxed);
         }
     }
 
     fn push(&self, entry: Entry) {
         if let Err(error) = self.queue.try_send(entry) {
-            self.metrics.history_dropped_total.fetch_add(1, Ordering::Relaxed);
+            self.metrics
+                .history_dropped_total
+                .fetch_add(1, Ordering::Relaxed);
             tracing::error!(%error, "call history cannot keep up; an entry is lost");
         }
     }
@@ -76,7 +84,9 @@ async fn write(store: Store, mut entries: mpsc::Receiver<Entry>, metrics: Arc<Me
         }
         // Both inserts pass over what is there already, so a repeated attempt writes nothing twice.
         retry("call records", || store.insert_leg_records(&records)).await;
-        metrics.leg_records_total.fetch_add(records.len() as u64, Ordering::Relaxed);
+        metrics
+            .leg_records_total
+            .fetch_add(records.len() as u64, Ordering::Relaxed);
         retry("call events", || store.insert_call_events(&events)).await;
     }
 }
@@ -85,7 +95,9 @@ async fn retry<F>(what: &str, attempt: impl Fn() -> F)
 where
     F: Future<Output = Result<(), StoreError>>,
 {
-    let mut pauses = RETRY.into_iter().chain(std::iter::repeat(RETRY[RETRY.len() - 1]));
+    let mut pauses = RETRY
+        .into_iter()
+        .chain(std::iter::repeat(RETRY[RETRY.len() - 1]));
     while let Err(error) = attempt().await {
         if !error.is_unavailable() {
             tracing::error!(%error, "{what} cannot be written and are lost");

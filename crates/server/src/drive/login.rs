@@ -5,13 +5,19 @@ use ringtrip_store::{Store, StoreError, UserIdentity};
 
 /// Checks a token or a password against the store. A deleted, expired or disabled credential is
 /// refused whatever its token says.
-pub(crate) async fn check(store: &Store, login: LoginRequest, now: Timestamp) -> Result<Identity, LoginRefusal> {
+pub(crate) async fn check(
+    store: &Store,
+    login: LoginRequest,
+    now: Timestamp,
+) -> Result<Identity, LoginRefusal> {
     let user = match login {
         LoginRequest::Token(token) => {
             let claims = verify_access_token(&store.signing_keys(), token.expose(), now)
                 .map_err(|_| LoginRefusal::BadToken)?;
             let found = store.identify_token_subject(claims.subject).await;
-            found.map_err(unavailable)?.ok_or(LoginRefusal::UnknownUser)?
+            found
+                .map_err(unavailable)?
+                .ok_or(LoginRefusal::UnknownUser)?
         }
         LoginRequest::Password { user, password } => {
             let found = store.identify_user(&user).await.map_err(unavailable)?;
@@ -32,7 +38,10 @@ fn admit(user: UserIdentity, now: Timestamp) -> Result<Identity, LoginRefusal> {
     if !user.usable_at(now) {
         return Err(LoginRefusal::Inactive);
     }
-    Ok(Identity { party: user.party, expires_at: user.expires_at })
+    Ok(Identity {
+        party: user.party,
+        expires_at: user.expires_at,
+    })
 }
 
 fn unavailable(error: StoreError) -> LoginRefusal {

@@ -99,8 +99,9 @@ impl MediaThreads {
         on_event: impl Fn(usize, ShardEvent) + Clone + Send + 'static,
     ) -> Result<Self, MediaStartError> {
         let stopping = Arc::new(AtomicBool::new(false));
-        let own: Option<BTreeSet<IpAddr>> =
-            config.this_host_only.then(|| config.sockets.iter().map(SocketAddr::ip).collect());
+        let own: Option<BTreeSet<IpAddr>> = config
+            .this_host_only
+            .then(|| config.sockets.iter().map(SocketAddr::ip).collect());
         let mut bound = Vec::new();
         for index in 0..config.threads.max(1) {
             bound.push(bind_all(&config.sockets, index)?);
@@ -139,14 +140,22 @@ impl MediaThreads {
                 .name(format!("media-{index}"))
                 .spawn(move || driver.run())
                 .map_err(MediaStartError::Thread)?;
-            threads.push(MediaThread { addresses, commands, waker, handle: Some(handle) });
+            threads.push(MediaThread {
+                addresses,
+                commands,
+                waker,
+                handle: Some(handle),
+            });
         }
         Ok(Self { threads, stopping })
     }
 
     /// Returns the bound addresses of each thread.
     pub(crate) fn addresses(&self) -> Vec<Vec<SocketAddr>> {
-        self.threads.iter().map(|thread| thread.addresses.clone()).collect()
+        self.threads
+            .iter()
+            .map(|thread| thread.addresses.clone())
+            .collect()
     }
 
     /// Hands a command to a thread.
@@ -158,7 +167,11 @@ impl MediaThreads {
         match thread.commands.send_timeout(command, COMMAND_PATIENCE) {
             Ok(()) => thread.waker.wake(),
             Err(SendTimeoutError::Timeout(command)) => {
-                tracing::error!(shard, ?command, "a media thread hangs; a command was dropped");
+                tracing::error!(
+                    shard,
+                    ?command,
+                    "a media thread hangs; a command was dropped"
+                );
             }
             Err(SendTimeoutError::Disconnected(_)) => {
                 tracing::error!(shard, "a media thread is gone; a command was dropped");
@@ -190,7 +203,9 @@ impl Drop for MediaThreads {
 
 impl std::fmt::Debug for MediaThreads {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MediaThreads").field("addresses", &self.addresses()).finish()
+        f.debug_struct("MediaThreads")
+            .field("addresses", &self.addresses())
+            .finish()
     }
 }
 
@@ -201,7 +216,10 @@ fn bind_all(addresses: &[SocketAddr], offset: usize) -> Result<Vec<Socket>, Medi
         let mut address = *first;
         if first.port() != 0 {
             let port = u16::try_from(usize::from(first.port()) + offset);
-            let port = port.map_err(|_| MediaStartError::Port { first: first.port(), offset })?;
+            let port = port.map_err(|_| MediaStartError::Port {
+                first: first.port(),
+                offset,
+            })?;
             address.set_port(port);
         }
         match Socket::bind(address) {
@@ -239,7 +257,11 @@ impl<F: Fn(usize, ShardEvent)> Driver<F> {
         while !self.stopping.load(Ordering::Acquire) {
             // A shard contains the panics of its anchors; this is for the loop itself.
             if catch_unwind(AssertUnwindSafe(|| self.turn())).is_err() {
-                tracing::error!(shard = self.index, "media thread {} panicked and goes on", self.index);
+                tracing::error!(
+                    shard = self.index,
+                    "media thread {} panicked and goes on",
+                    self.index
+                );
                 self.shard.clear_transmits();
             }
         }
@@ -253,7 +275,9 @@ impl<F: Fn(usize, ShardEvent)> Driver<F> {
     fn turn(&mut self) {
         // Bounded, so that a stream of commands cannot keep packets waiting.
         for _ in 0..COMMANDS {
-            let Ok(command) = self.commands.try_recv() else { break };
+            let Ok(command) = self.commands.try_recv() else {
+                break;
+            };
             let now = self.now();
             self.shard.handle_command(command, now);
             self.flush();
@@ -328,7 +352,8 @@ impl<F: Fn(usize, ShardEvent)> Driver<F> {
         let waited = if failed {
             self.waiter.pause(FAILURE_PAUSE)
         } else if self.shard.busy() {
-            self.waiter.pause(until.map_or(GATHER, |until| until.min(GATHER)))
+            self.waiter
+                .pause(until.map_or(GATHER, |until| until.min(GATHER)))
         } else {
             self.waiter.wait(until)
         };
@@ -359,7 +384,9 @@ impl<F: Fn(usize, ShardEvent)> Driver<F> {
 
     fn may_complain(&mut self) -> bool {
         let now = self.now();
-        let may = self.complained_at.is_none_or(|at| now.since(at) >= COMPLAINT_INTERVAL);
+        let may = self
+            .complained_at
+            .is_none_or(|at| now.since(at) >= COMPLAINT_INTERVAL);
         if may {
             self.complained_at = Some(now);
         }
@@ -398,18 +425,43 @@ mod tests {
         let addresses: BTreeSet<SocketAddr> = threads.addresses().into_iter().flatten().collect();
         assert_eq!(addresses.len(), 6, "each thread has its own sockets");
         for shard in [2, 0, 1] {
-            let anchor = AnchorId { slot: 5, generation: shard as u32 };
-            let ice = IceCredentials { ufrag: "0005abcdefgh".into(), pwd: "p".repeat(24) };
+            let anchor = AnchorId {
+                slot: 5,
+                generation: shard as u32,
+            };
+            let ice = IceCredentials {
+                ufrag: "0005abcdefgh".into(),
+                pwd: "p".repeat(24),
+            };
             let leg = LegId::generate(&mut rng);
-            threads.send(shard, ShardCommand::Open { anchor, leg, ice, replaces: None });
+            threads.send(
+                shard,
+                ShardCommand::Open {
+                    anchor,
+                    leg,
+                    ice,
+                    replaces: None,
+                },
+            );
             threads.send(shard, ShardCommand::Close { anchor });
             let (from, event) = heard.recv_timeout(Duration::from_secs(10)).unwrap();
             assert_eq!(from, shard);
             assert!(matches!(event, ShardEvent::Closed { anchor: closed, .. } if closed == anchor));
         }
-        threads.send(9, ShardCommand::Close { anchor: AnchorId { slot: 0, generation: 0 } });
+        threads.send(
+            9,
+            ShardCommand::Close {
+                anchor: AnchorId {
+                    slot: 0,
+                    generation: 0,
+                },
+            },
+        );
         threads.stop();
-        assert!(heard.recv().is_err(), "the threads and their callbacks are gone");
+        assert!(
+            heard.recv().is_err(),
+            "the threads and their callbacks are gone"
+        );
     }
 
     #[test]
@@ -419,6 +471,9 @@ mod tests {
         config.sockets = vec![taken.local_addr()];
         let mut rng = Generator::from_seed([1; 32]);
         let error = MediaThreads::start(config, &mut rng, |_, _| {}).unwrap_err();
-        assert!(error.to_string().contains(&taken.local_addr().to_string()), "{error}");
+        assert!(
+            error.to_string().contains(&taken.local_addr().to_string()),
+            "{error}"
+        );
     }
 }

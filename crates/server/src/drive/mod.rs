@@ -31,8 +31,8 @@ use tokio::sync::{mpsc, watch};
 pub(crate) use self::history::History;
 pub(crate) use self::media::{MediaThreads, MediaThreadsConfig};
 use self::switch::Calls;
-use self::verto::{Outbox, Sockets};
 pub(crate) use self::verto::serve_socket;
+use self::verto::{Outbox, Sockets};
 use crate::clock::Clock;
 use crate::telemetry::Metrics;
 
@@ -49,11 +49,18 @@ pub(crate) enum Input {
     /// A WebSocket closed.
     Closed { socket: SocketId },
     /// A login was checked.
-    Authenticated { socket: SocketId, request: u64, result: Result<Identity, LoginRefusal> },
+    Authenticated {
+        socket: SocketId,
+        request: u64,
+        result: Result<Identity, LoginRefusal>,
+    },
     /// A destination was looked up.
     Routed { call: CallId, route: Route },
     /// The limits for a call's place were read.
-    Limits { request: PermitRequest, limits: Result<ChannelLimits, PermitRefusal> },
+    Limits {
+        request: PermitRequest,
+        limits: Result<ChannelLimits, PermitRefusal>,
+    },
     /// A media thread tells something.
     Shard { shard: usize, event: ShardEvent },
 }
@@ -117,7 +124,9 @@ pub(crate) async fn run(
         results,
     };
     loop {
-        let due = signalling.poll_timeout().map(|time| signalling.clock.instant(time));
+        let due = signalling
+            .poll_timeout()
+            .map(|time| signalling.clock.instant(time));
         tokio::select! {
             biased;
             Some(revocation) = revocations.recv() => signalling.revoke(revocation),
@@ -155,10 +164,14 @@ async fn sleep_until(due: Option<tokio::time::Instant>) {
 
 impl Signalling {
     fn poll_timeout(&self) -> Option<Time> {
-        [self.endpoint.poll_timeout(), self.calls.poll_timeout(), self.control.poll_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.endpoint.poll_timeout(),
+            self.calls.poll_timeout(),
+            self.control.poll_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     fn handle_timeout(&mut self) {
@@ -185,8 +198,13 @@ impl Signalling {
                 self.sockets.remove(socket);
                 self.endpoint.handle_closed(socket, now);
             }
-            Input::Authenticated { socket, request, result } => {
-                self.endpoint.handle_authenticated(socket, request, result, now);
+            Input::Authenticated {
+                socket,
+                request,
+                result,
+            } => {
+                self.endpoint
+                    .handle_authenticated(socket, request, result, now);
             }
             Input::Routed { call, route } => self.calls.handle_route(call, route, now),
             Input::Limits { request, limits } => {
@@ -203,10 +221,15 @@ impl Signalling {
 
     /// A frame that brings the engine down costs its sender the session, and nobody else anything.
     fn handle_frame(&mut self, socket: SocketId, text: &str, now: Time) {
-        let handled = catch_unwind(AssertUnwindSafe(|| self.endpoint.handle_frame(socket, text, now)));
+        let handled = catch_unwind(AssertUnwindSafe(|| {
+            self.endpoint.handle_frame(socket, text, now)
+        }));
         if handled.is_err() {
             self.metrics.panics_total.fetch_add(1, Ordering::Relaxed);
-            tracing::error!(socket = socket.0, "a frame made signalling panic; its session is dropped");
+            tracing::error!(
+                socket = socket.0,
+                "a frame made signalling panic; its session is dropped"
+            );
             self.endpoint.remove_socket_after_panic(socket, now);
             self.sockets.close(socket, CloseReason::Fault);
         }
@@ -244,9 +267,15 @@ impl Signalling {
                 break;
             }
         }
-        self.metrics.panics_total.fetch_add(self.calls.take_panics(), Ordering::Relaxed);
-        self.metrics.sockets.store(self.sockets.len() as u64, Ordering::Relaxed);
-        self.metrics.calls.store(self.calls.len() as u64, Ordering::Relaxed);
+        self.metrics
+            .panics_total
+            .fetch_add(self.calls.take_panics(), Ordering::Relaxed);
+        self.metrics
+            .sockets
+            .store(self.sockets.len() as u64, Ordering::Relaxed);
+        self.metrics
+            .calls
+            .store(self.calls.len() as u64, Ordering::Relaxed);
     }
 
     fn carry_out_verto(&mut self, output: ringtrip_verto::Output, now: Time) {
@@ -254,29 +283,54 @@ impl Signalling {
         match output {
             Output::Send { socket, frame } => {
                 if !self.sockets.send(socket, frame) {
-                    self.metrics.slow_readers_total.fetch_add(1, Ordering::Relaxed);
-                    tracing::warn!(socket = socket.0, "a client reads too slowly; its socket is closed");
+                    self.metrics
+                        .slow_readers_total
+                        .fetch_add(1, Ordering::Relaxed);
+                    tracing::warn!(
+                        socket = socket.0,
+                        "a client reads too slowly; its socket is closed"
+                    );
                     self.endpoint.handle_closed(socket, now);
                 }
             }
             Output::Close { socket, reason } => self.sockets.close(socket, reason),
-            Output::Authenticate { socket, request, login } => {
+            Output::Authenticate {
+                socket,
+                request,
+                login,
+            } => {
                 let (store, clock) = (self.store.clone(), self.clock);
                 let results = self.results.clone();
                 tokio::spawn(async move {
                     let result = login::check(&store, login, clock.wall()).await;
                     // Signalling may have stopped meanwhile.
-                    let _ = results.send(Input::Authenticated { socket, request, result });
+                    let _ = results.send(Input::Authenticated {
+                        socket,
+                        request,
+                        result,
+                    });
                 });
             }
-            Output::Bind { session, party, call_report_id } => {
+            Output::Bind {
+                session,
+                party,
+                call_report_id,
+            } => {
                 self.bound.insert(session);
-                self.metrics.sessions.store(self.bound.len() as u64, Ordering::Relaxed);
+                self.metrics
+                    .sessions
+                    .store(self.bound.len() as u64, Ordering::Relaxed);
                 self.bus.bind(session, &party, &call_report_id);
             }
-            Output::Unbind { session, party, call_report_id } => {
+            Output::Unbind {
+                session,
+                party,
+                call_report_id,
+            } => {
                 self.bound.remove(&session);
-                self.metrics.sessions.store(self.bound.len() as u64, Ordering::Relaxed);
+                self.metrics
+                    .sessions
+                    .store(self.bound.len() as u64, Ordering::Relaxed);
                 self.bus.unbind(session, &party, &call_report_id);
             }
             Output::Leg(event) => {
@@ -298,7 +352,10 @@ impl Signalling {
                 let results = self.results.clone();
                 tokio::spawn(async move {
                     let route = switch::look_up(&store, &bus, &request.user, clock.wall()).await;
-                    let _ = results.send(Input::Routed { call: request.call, route });
+                    let _ = results.send(Input::Routed {
+                        call: request.call,
+                        route,
+                    });
                 });
             }
             Output::NeedPermit(request) => {

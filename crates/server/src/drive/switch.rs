@@ -68,7 +68,9 @@ impl Calls {
         let leg = event.leg();
         let rng = self.rng.fork();
         let settings = &self.settings;
-        match catch_unwind(AssertUnwindSafe(|| Call::incoming(event, settings, rng, now))) {
+        match catch_unwind(AssertUnwindSafe(|| {
+            Call::incoming(event, settings, rng, now)
+        })) {
             Ok(Ok(call)) => {
                 let id = call.id();
                 self.calls.insert(id, Live { call, timer: None });
@@ -77,7 +79,8 @@ impl Calls {
             refused => {
                 self.panics += u64::from(refused.is_err());
                 let cause = HangupCause::NormalTemporaryFailure;
-                self.outputs.push_back(Output::Leg(LegCommand::Hangup { leg, cause }));
+                self.outputs
+                    .push_back(Output::Leg(LegCommand::Hangup { leg, cause }));
             }
         }
     }
@@ -92,7 +95,12 @@ impl Calls {
         self.with(call, now, |call| call.handle_route(route, now));
     }
 
-    pub(crate) fn handle_permit(&mut self, call: CallId, result: Result<(), PermitRefusal>, now: Time) {
+    pub(crate) fn handle_permit(
+        &mut self,
+        call: CallId,
+        result: Result<(), PermitRefusal>,
+        now: Time,
+    ) {
         self.with(call, now, |call| call.handle_permit(result, now));
     }
 
@@ -104,7 +112,11 @@ impl Calls {
         while let Some((_, id)) = self.timers.first().copied().filter(|(due, _)| *due <= now) {
             self.with(id, now, |call| call.handle_timeout(now));
             // An engine that leaves its timer in the past must not hold the task.
-            if self.timers.first().is_some_and(|(due, first)| *first == id && *due <= now) {
+            if self
+                .timers
+                .first()
+                .is_some_and(|(due, first)| *first == id && *due <= now)
+            {
                 self.set_timer(id, Some(now + Duration::from_millis(10)));
             }
         }
@@ -122,14 +134,18 @@ impl Calls {
     pub(crate) fn abort_all(&mut self, now: Time) {
         let ids: BTreeSet<CallId> = self.calls.keys().copied().collect();
         for id in ids {
-            self.with(id, now, |call| call.abort(HangupCause::NormalTemporaryFailure, now));
+            self.with(id, now, |call| {
+                call.abort(HangupCause::NormalTemporaryFailure, now)
+            });
         }
     }
 
     /// Gives a call an input, takes its outputs, and moves its timer. A call that panics ends with
     /// its last words; no other notices.
     fn with(&mut self, id: CallId, now: Time, input: impl FnOnce(&mut Call)) {
-        let Some(live) = self.calls.get_mut(&id) else { return };
+        let Some(live) = self.calls.get_mut(&id) else {
+            return;
+        };
         let outputs = &mut self.outputs;
         let handled = catch_unwind(AssertUnwindSafe(|| {
             input(&mut live.call);
@@ -157,7 +173,9 @@ impl Calls {
     }
 
     fn set_timer(&mut self, id: CallId, timer: Option<Time>) {
-        let Some(live) = self.calls.get_mut(&id) else { return };
+        let Some(live) = self.calls.get_mut(&id) else {
+            return;
+        };
         if live.timer != timer {
             if let Some(old) = live.timer {
                 self.timers.remove(&(old, id));
@@ -197,8 +215,20 @@ pub(crate) async fn look_up(store: &Store, bus: &Bus, user: &str, now: Timestamp
 }
 
 /// Reads the limits a call's place is taken within. Limits that cannot be read count as reached.
-pub(crate) async fn limits(store: &Store, request: &PermitRequest) -> Result<ChannelLimits, PermitRefusal> {
-    let from = store.channel_limits(request.from).await.map_err(|_| PermitRefusal::Outbound)?;
-    let to = store.channel_limits(request.to).await.map_err(|_| PermitRefusal::Inbound)?;
-    Ok(ChannelLimits { outbound: from.outbound, inbound: to.inbound })
+pub(crate) async fn limits(
+    store: &Store,
+    request: &PermitRequest,
+) -> Result<ChannelLimits, PermitRefusal> {
+    let from = store
+        .channel_limits(request.from)
+        .await
+        .map_err(|_| PermitRefusal::Outbound)?;
+    let to = store
+        .channel_limits(request.to)
+        .await
+        .map_err(|_| PermitRefusal::Inbound)?;
+    Ok(ChannelLimits {
+        outbound: from.outbound,
+        inbound: to.inbound,
+    })
 }

@@ -47,8 +47,14 @@ fn outbox() -> (Outbox, Inbox) {
     let (sender, receiver) = mpsc::channel(MAX_QUEUED_FRAMES);
     let queued_bytes = Arc::new(AtomicUsize::new(0));
     (
-        Outbox { sender, queued_bytes: Arc::clone(&queued_bytes) },
-        Inbox { receiver, queued_bytes },
+        Outbox {
+            sender,
+            queued_bytes: Arc::clone(&queued_bytes),
+        },
+        Inbox {
+            receiver,
+            queued_bytes,
+        },
     )
 }
 
@@ -89,7 +95,10 @@ impl Sockets {
     /// Queues a frame. False if the client reads too slowly: its socket is dropped then, and its
     /// task will report it closed.
     pub(crate) fn send(&mut self, socket: SocketId, frame: String) -> bool {
-        let sent = self.open.get(&socket).is_none_or(|outbox| outbox.send(frame));
+        let sent = self
+            .open
+            .get(&socket)
+            .is_none_or(|outbox| outbox.send(frame));
         if !sent {
             self.open.remove(&socket);
         }
@@ -106,7 +115,11 @@ impl Sockets {
 }
 
 /// Serves one WebSocket until either side closes it.
-pub(crate) async fn serve_socket(mut stream: WebSocket, socket: SocketId, inputs: mpsc::Sender<Input>) {
+pub(crate) async fn serve_socket(
+    mut stream: WebSocket,
+    socket: SocketId,
+    inputs: mpsc::Sender<Input>,
+) {
     let (outbox, mut inbox) = outbox();
     if inputs.send(Input::Opened { socket, outbox }).await.is_err() {
         return;
@@ -148,7 +161,10 @@ async fn write(
                 stream.feed(Message::Text(Utf8Bytes::from(frame))).await?;
             }
             Some(ToSocket::Close(reason)) => {
-                let frame = CloseFrame { code: reason.code(), reason: reason.text().into() };
+                let frame = CloseFrame {
+                    code: reason.code(),
+                    reason: reason.text().into(),
+                };
                 stream.feed(Message::Close(Some(frame))).await?;
                 stream.flush().await?;
                 return Ok(false);
@@ -180,7 +196,10 @@ mod tests {
         assert!(!sockets.send(socket, "x".to_owned()));
         assert_eq!(sockets.len(), 0);
         assert_eq!(inbox.receiver.len(), 16);
-        assert!(sockets.send(socket, "x".to_owned()), "frames for a socket that is gone are no error");
+        assert!(
+            sockets.send(socket, "x".to_owned()),
+            "frames for a socket that is gone are no error"
+        );
     }
 
     #[test]
@@ -188,7 +207,9 @@ mod tests {
         let (outbox, _inbox) = outbox();
         let (socket, mut sockets) = (SocketId(1), Sockets::default());
         sockets.insert(socket, outbox);
-        let sent = (0..1000).take_while(|_| sockets.send(socket, "x".to_owned())).count();
+        let sent = (0..1000)
+            .take_while(|_| sockets.send(socket, "x".to_owned()))
+            .count();
         assert_eq!(sent, MAX_QUEUED_FRAMES);
     }
 }

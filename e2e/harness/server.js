@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 
 /** The folder for logs and pictures; not checked in. */
-export const OUTPUT = join(ROOT, 'e2e', 'output');
+export const OUTPUT = process.env.RINGTRIP_E2E_OUTPUT ?? join(ROOT, 'e2e', 'output');
 
 const BINARY = process.env.RINGTRIP_E2E_BINARY ?? join(ROOT, 'target', 'debug', 'ringtrip');
 

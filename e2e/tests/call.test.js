@@ -1,7 +1,7 @@
 // The main job: one user calls another, they talk, and either may hang up.
 
 import assert from 'node:assert/strict';
-import { hearEachOther, scenario } from '../harness/lab.js';
+import { hearEachOther, scenario, summary } from '../harness/lab.js';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
@@ -44,7 +44,7 @@ scenario('two users call each other again and again over the same sockets', asyn
     [bob, alice, aliceUser.address],
     [alice, bob, `sip:${bobUser.address}@localhost`],
     [alice, bob, `sip:${bobUser.address}@sip.telnyx.com`],
-    [bob, alice, aliceUser.connection.user_name],
+    [bob, alice, `${aliceUser.address}@${new URL(summary.websocket_url).hostname}`],
   ]) {
     const outgoing = await from.call(address);
     const incoming = await to.rings();

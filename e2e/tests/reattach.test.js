@@ -93,7 +93,7 @@ scenario('a page that leaves without the wish to stay hangs up', async (lab) => 
   await incoming.endedWith('NORMAL_CLEARING', 16);
 });
 
-scenario('the other side hangs up while the socket is away: the returning phone learns that the call is over', async (lab) => {
+scenario('the other side hangs up while the socket is away: the returning phone is told how the call ended', async (lab) => {
   const proxy = await lab.proxy();
   const { alice, bob, bobUser } = await lab.pair({ callerOptions: { host: proxy.url } });
   const { outgoing, incoming } = await lab.talk(alice, bob, bobUser.address);
@@ -102,8 +102,9 @@ scenario('the other side hangs up while the socket is away: the returning phone 
   await incoming.hangup();
   await incoming.ended();
   proxy.mend();
-  await outgoing.ended();
-  await alice.event('error', ({ code }) => code === 48501);
+  await outgoing.endedWith('NORMAL_CLEARING', 16);
+  await alice.receives('telnyx_rtc.bye', ({ params }) => params.callID === outgoing.id);
+  assert.ok(!(await alice.events()).some(({ type }) => type === 'error'), 'a bye, not a lost session');
 });
 
 scenario('a caller whose socket goes before the answer ends the call', async (lab) => {

@@ -95,7 +95,7 @@ pub fn fuzz_stun(bytes: &[u8]) {
 /// as authentic.
 pub fn fuzz_rtp(bytes: &[u8]) {
     if let Ok(header) = rtp::RtpHeader::parse(bytes) {
-        assert!(header.len() + header.payload(bytes).len() <= bytes.len());
+        assert!(header.header_len() + header.payload(bytes).len() <= bytes.len());
         let mut level = None;
         for id in 1..=14 {
             level = level.or(header.audio_level(bytes, id).map(|value| (id, value)));
@@ -111,14 +111,14 @@ pub fn fuzz_rtp(bytes: &[u8]) {
         let mut out = [0; rtp::MAX_WRITTEN_HEADER_LEN];
         let len = outgoing.write(&mut out).unwrap_or(0);
         let again = rtp::RtpHeader::parse(&out[..len]);
-        assert_eq!(again.map(|again| again.len()), Ok(len));
+        assert_eq!(again.map(|again| again.header_len()), Ok(len));
         if let (Ok(again), Some((id, value))) = (again, level) {
             assert_eq!(again.audio_level(&out, id), Some(value));
         }
         for profile in PROFILES {
             assert!(
                 receiver(profile)
-                    .unprotect_rtp(&mut bytes.to_vec(), header.len())
+                    .unprotect_rtp(&mut bytes.to_vec(), header.header_len())
                     .is_err()
             );
         }

@@ -19,6 +19,7 @@ pub mod dtmf;
 pub mod fuzz;
 pub mod negotiate;
 mod outgoing;
+mod path_table;
 pub mod plan;
 mod reception;
 mod rewrite;

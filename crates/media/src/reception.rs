@@ -93,11 +93,7 @@ impl Reception {
         self.expected_before = self.expected();
         self.received_before = self.received;
         let lost = expected.saturating_sub(received);
-        let fraction = if expected == 0 {
-            0
-        } else {
-            (lost * 256 / expected).min(255)
-        };
+        let fraction = (lost * 256).checked_div(expected).unwrap_or(0);
         let total = i64::try_from(self.expected()).unwrap_or(i64::MAX)
             - i64::try_from(self.received).unwrap_or(i64::MAX);
         let (last_report, delay) = self.last_report.map_or((0, 0), |(middle, at)| {

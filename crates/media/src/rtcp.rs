@@ -278,7 +278,7 @@ impl<'a> CompoundWriter<'a> {
         let mut entries = 0;
         let mut first = None;
         for sequence in missing {
-            if !first.is_some_and(|first| sequence.wrapping_sub(first) <= 16) {
+            if first.is_none_or(|first| sequence.wrapping_sub(first) > 16) {
                 first = Some(*sequence);
                 entries += 1;
             }

@@ -77,14 +77,14 @@ impl RtpHeader {
     }
 
     /// Returns the header's length in bytes, contributing sources and extensions included.
-    pub fn len(&self) -> usize {
+    pub fn header_len(&self) -> usize {
         usize::from(self.len)
     }
 
     /// Returns the payload of a decrypted packet without its padding. A packet whose padding is
     /// longer than its payload has none.
     pub fn payload<'a>(&self, packet: &'a [u8]) -> &'a [u8] {
-        let payload = packet.get(self.len()..).unwrap_or_default();
+        let payload = packet.get(self.header_len()..).unwrap_or_default();
         let padding = match payload.last() {
             Some(last) if self.padded => usize::from(*last),
             Some(_) | None => 0,
@@ -103,7 +103,7 @@ impl RtpHeader {
         }
         let start = HEADER_LEN + usize::from(self.csrc_count) * 4;
         let profile = u16::from_be_bytes(*packet.get(start..)?.first_chunk()?);
-        let mut rest = packet.get(start + 4..self.len())?;
+        let mut rest = packet.get(start + 4..self.header_len())?;
         let one_byte = match profile {
             0xBEDE => true,
             0x1000..=0x100F => false,
@@ -197,7 +197,7 @@ mod tests {
         let mut out = [0; 64];
         let len = header.write(&mut out).unwrap();
         let read = RtpHeader::parse(&out).unwrap();
-        assert_eq!(read.len(), len);
+        assert_eq!(read.header_len(), len);
         assert_eq!(
             (
                 read.marker,

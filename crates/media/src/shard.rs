@@ -5,8 +5,7 @@
 //! anchor and verifies. On the path of a forwarded packet nothing is allocated, locked or awaited.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
-use std::hash::{BuildHasher, Hasher};
+use std::collections::{BinaryHeap, VecDeque};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -18,6 +17,7 @@ use crate::anchor::dtls::{self, DtlsContext};
 use crate::anchor::ice::Path;
 use crate::anchor::{Anchor, Change, Tools};
 use crate::bridge::Bridges;
+use crate::path_table::PathTable;
 use crate::plan::{AnchorId, IceCredentials, RemotePlan, ShardCommand, ShardEvent};
 use crate::rtp;
 use crate::stun::{self, BindingRequest};
@@ -64,8 +64,7 @@ pub struct Shard {
     max_anchors: u32,
     slots: Vec<Slot>,
     bridges: Bridges,
-    /// Addresses that are a party's. Never iterated.
-    paths: HashMap<Path, u32, PathHash>,
+    paths: PathTable,
     timers: BinaryHeap<Reverse<(Time, u32)>>,
     transmits: TransmitQueue,
     events: VecDeque<ShardEvent>,
@@ -89,7 +88,6 @@ struct Slot {
 impl Shard {
     /// Makes a shard without anchors.
     pub fn new(config: ShardConfig, mut rng: Generator) -> Self {
-        let hash = PathHash { key: rng.u64() };
         Self {
             dtls: config.dtls,
             sockets: config.locals.len(),
@@ -97,7 +95,7 @@ impl Shard {
             max_anchors: config.max_anchors.min(crate::MAX_SLOTS),
             slots: Vec::new(),
             bridges: Bridges::default(),
-            paths: HashMap::with_capacity_and_hasher(64, hash),
+            paths: PathTable::new(&mut rng),
             timers: BinaryHeap::with_capacity(64),
             transmits: TransmitQueue::new(TRANSMITS),
             events: VecDeque::with_capacity(64),
@@ -169,7 +167,7 @@ impl Shard {
                 shard.handle_check(bytes, path, now);
                 return;
             }
-            let Some(slot) = shard.paths.get(&path).copied() else {
+            let Some(slot) = shard.paths.get(path) else {
                 return;
             };
             shard.handling = Some(slot);
@@ -419,10 +417,8 @@ impl Shard {
                     anchor: anchor.id(),
                 });
             }
-            if let Some(evicted) = checked.evicted
-                && self.paths.get(&evicted) == Some(&slot)
-            {
-                self.paths.remove(&evicted);
+            if let Some(evicted) = checked.evicted {
+                self.paths.remove(evicted, slot);
             }
             // The anchor checked last has the address: a party may use one for several.
             self.paths.insert(path, slot);
@@ -592,9 +588,7 @@ impl Shard {
             return;
         };
         for path in anchor.paths() {
-            if self.paths.get(&path) == Some(&slot) {
-                self.paths.remove(&path);
-            }
+            self.paths.remove(path, slot);
         }
     }
 
@@ -690,216 +684,5 @@ impl Load {
     }
 }
 
-/// Hashes addresses quickly, with a key of this process: only addresses whose owners have credentials
-/// get into the table, so this need not withstand an attacker who sees the hashes.
-#[derive(Debug, Clone, Copy)]
-struct PathHash {
-    key: u64,
-}
-
-impl BuildHasher for PathHash {
-    type Hasher = PathHasher;
-
-    fn build_hasher(&self) -> PathHasher {
-        PathHasher(self.key)
-    }
-}
-
-#[derive(Debug)]
-struct PathHasher(u64);
-
-impl Hasher for PathHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.write_u64(u64::from_le_bytes(word));
-        }
-    }
-
-    fn write_u8(&mut self, value: u8) {
-        self.write_u64(u64::from(value));
-    }
-
-    fn write_u16(&mut self, value: u16) {
-        self.write_u64(u64::from(value));
-    }
-
-    fn write_u32(&mut self, value: u32) {
-        self.write_u64(u64::from(value));
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        let mixed = u128::from(self.0 ^ value) * 0x9E37_79B9_7F4A_7C15;
-        self.0 = ((mixed >> 64) ^ mixed) as u64;
-    }
-
-    fn write_usize(&mut self, value: usize) {
-        self.write_u64(value as u64);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use std::time::Instant;
-
-    use super::*;
-    use crate::testing::binding_request;
-
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the DTLS engine counts from some instant"
-    )]
-    fn shard() -> Shard {
-        let config = ShardConfig {
-            dtls: Arc::new(DtlsContext::generate(Instant::now()).unwrap()),
-            locals: vec![address(1), address(2)],
-            wall_at_zero: Timestamp::from_secs(1_790_000_000),
-            max_anchors: 100,
-        };
-        Shard::new(config, Generator::from_seed([5; 32]))
-    }
-
-    fn address(port: u16) -> SocketAddr {
-        SocketAddr::from(([192, 0, 2, 1], port))
-    }
-
-    fn open(shard: &mut Shard, slot: u32) -> (AnchorId, IceCredentials) {
-        let anchor = AnchorId {
-            slot,
-            generation: 1,
-        };
-        let digit = |n: u32| char::from_digit(n, 36).unwrap();
-        let ufrag = format!("00{}{}rest", digit(slot / 36), digit(slot % 36));
-        let ice = IceCredentials {
-            ufrag,
-            pwd: format!("password {slot:015}"),
-        };
-        let leg = LegId::generate(&mut Generator::from_seed([slot as u8; 32]));
-        shard.handle_command(
-            ShardCommand::Open {
-                anchor,
-                leg,
-                ice: ice.clone(),
-                replaces: None,
-            },
-            Time::ZERO,
-        );
-        (anchor, ice)
-    }
-
-    /// Sends a check and returns the length of the answer.
-    fn check(shard: &mut Shard, ice: &IceCredentials, id: u8, from: SocketAddr) -> Option<usize> {
-        let mut bytes = binding_request(ice, [id; 12], true);
-        shard.handle_datagram(1, from, &mut bytes, Time::ZERO);
-        let transmit = shard.poll_transmit()?;
-        assert_eq!((transmit.socket, transmit.to), (1, from));
-        assert!(transmit.bytes.len() <= bytes.len() + 40);
-        Some(transmit.bytes.len())
-    }
-
-    #[test]
-    fn slots_are_read_from_ufrags() {
-        for (ufrag, slot) in [
-            ("0000x", Some(0)),
-            ("00zZ", Some(35 * 36 + 35)),
-            ("zzzz", Some(1_679_615)),
-        ] {
-            assert_eq!(slot_of(ufrag.as_bytes()), slot);
-        }
-        assert_eq!((slot_of(b"00"), slot_of(b"0+00")), (None, None));
-    }
-
-    #[test]
-    fn checks_are_answered_before_anything_is_known_of_the_party() {
-        let mut shard = shard();
-        let (_, ice) = open(&mut shard, 40);
-        assert_eq!(check(&mut shard, &ice, 1, address(9)), Some(64));
-        let mut other = ice.clone();
-        other.ufrag.push('x');
-        assert_eq!(check(&mut shard, &other, 2, address(9)), None);
-        other = IceCredentials {
-            ufrag: "0099rest".into(),
-            ..ice
-        };
-        assert_eq!(check(&mut shard, &other, 3, address(9)), None);
-    }
-
-    #[test]
-    fn an_address_follows_the_anchor_that_was_checked_last() {
-        let mut shard = shard();
-        let (first, first_ice) = open(&mut shard, 1);
-        let (_, second_ice) = open(&mut shard, 2);
-        let path = Path {
-            socket: 1,
-            remote: address(9),
-        };
-        check(&mut shard, &first_ice, 1, address(9));
-        assert_eq!(shard.paths.get(&path), Some(&1));
-        check(&mut shard, &second_ice, 2, address(9));
-        assert_eq!(shard.paths.get(&path), Some(&2));
-        shard.handle_command(ShardCommand::Close { anchor: first }, Time::ZERO);
-        assert_eq!(
-            shard.paths.get(&path),
-            Some(&2),
-            "it is no longer the first one's to give up"
-        );
-    }
-
-    #[test]
-    fn tables_are_empty_when_everything_is_closed() {
-        let mut shard = shard();
-        for round in 0..50_u8 {
-            let anchors: Vec<_> = (0..10).map(|slot| open(&mut shard, slot)).collect();
-            for (at, (_, ice)) in anchors.iter().enumerate() {
-                check(&mut shard, ice, round, address(100 + at as u16));
-            }
-            for (anchor, _) in anchors {
-                shard.handle_command(ShardCommand::Close { anchor }, Time::ZERO);
-            }
-        }
-        assert_eq!(
-            (shard.anchors(), shard.paths.len(), shard.slots.len()),
-            (0, 0, 10)
-        );
-        assert_eq!(std::iter::from_fn(|| shard.poll_event()).count(), 500);
-    }
-
-    #[test]
-    fn a_panic_ends_one_anchor_and_no_other() {
-        let mut shard = shard();
-        let (broken, ice) = open(&mut shard, 1);
-        let (_, healthy) = open(&mut shard, 2);
-        check(&mut shard, &ice, 1, address(9));
-        shard.break_on = Some(1);
-        shard.handle_datagram(1, address(9), &mut [0x80; 40], Time::ZERO);
-        let failed = ShardEvent::Failed {
-            anchor: broken,
-            failure: None,
-        };
-        assert_eq!(shard.poll_event(), Some(failed));
-        assert_eq!(check(&mut shard, &ice, 2, address(9)), None, "it is dead");
-        assert_eq!(check(&mut shard, &healthy, 3, address(9)), Some(64));
-        shard.handle_command(ShardCommand::Close { anchor: broken }, Time::ZERO);
-        assert!(
-            matches!(shard.poll_event(), Some(ShardEvent::Closed { anchor, .. }) if anchor == broken)
-        );
-    }
-
-    #[test]
-    fn a_shard_is_busy_above_five_thousand_a_second() {
-        let mut shard = shard();
-        for (interval, busy) in [(300, false), (150, true), (300, false)] {
-            let start = shard.load.window + Duration::from_secs(1);
-            for n in 0..2_000 {
-                let now = start + Duration::from_micros(n * interval);
-                shard.handle_datagram(0, address(1), &mut [255], now);
-            }
-            assert_eq!(shard.busy(), busy, "{interval}");
-        }
-    }
-}
+mod tests;

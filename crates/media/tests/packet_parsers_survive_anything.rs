@@ -1,4 +1,5 @@
 //! The parsers of what arrives from the network, fed with the corpus, random and mutated bytes.
+#![expect(clippy::unwrap_used, reason = "what a test prepares must succeed")]
 
 use std::fs;
 use std::path::PathBuf;
@@ -6,7 +7,9 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 use ringtrip_media::fuzz;
 
-const TARGETS: [(&str, fn(&[u8])); 3] = [
+type Target = (&'static str, fn(&[u8]));
+
+const TARGETS: [Target; 3] = [
     ("stun", fuzz::fuzz_stun),
     ("rtp", fuzz::fuzz_rtp),
     ("rtcp", fuzz::fuzz_rtcp),

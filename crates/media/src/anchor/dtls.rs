@@ -13,9 +13,9 @@ use crate::srtp::{SrtpKeys, SrtpProfile};
 
 /// The first repeat of a lost flight. Calls wait for it, so it is shorter than for other uses; it
 /// doubles with every repeat.
-const FIRST_RETRY: Duration = Duration::from_millis(80);
-/// Enough repeats to fill [`HANDSHAKE_TIMEOUT`] at the pace above.
-const RETRIES: usize = 9;
+const FIRST_RETRY: Duration = Duration::from_millis(50);
+/// More than time allows for: a party's own repeats are answered from the same budget.
+const RETRIES: usize = 40;
 /// How long a handshake may take before the path counts as unusable.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -134,7 +134,8 @@ impl DtlsSession {
         expected: Fingerprint,
         now: Time,
     ) -> Self {
-        // Version 1.2: browsers and str0m agree on it, with and without post-quantum key shares.
+        // Version 1.2: browsers and str0m agree on it. As server the engine prefers AES-256-GCM to
+        // AES-128-GCM to counter mode, in an order of its own; all three are ours to use.
         let mut dtls = Dtls::new_12(
             Arc::clone(&context.config),
             context.certificate.clone(),

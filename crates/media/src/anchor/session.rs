@@ -154,7 +154,10 @@ impl Session {
             pt if video.is_some_and(|video| pt == video.payload_type) => Kind::Video,
             _ => return None,
         };
-        let (index, len) = self.receiver.unprotect_rtp(packet, header.len()).ok()?;
+        let (index, len) = self
+            .receiver
+            .unprotect_rtp(packet, header.header_len())
+            .ok()?;
         let packet = &packet[..len];
         let payload_len = header.payload(packet).len();
         self.packets_received += 1;
@@ -180,7 +183,7 @@ impl Session {
             (Kind::Audio(_), Some(id)) => header.audio_level(packet, id),
             (Kind::Audio(_) | Kind::Event { .. } | Kind::Video, _) => None,
         };
-        let payload = header.len()..header.len() + payload_len;
+        let payload = header.header_len()..header.header_len() + payload_len;
         let digit = match kind {
             Kind::Event { .. } => {
                 let event = &packet[payload.clone()];

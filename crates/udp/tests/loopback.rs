@@ -1,4 +1,5 @@
 //! Datagrams in batches between sockets on loopback, and waits that end.
+#![expect(clippy::unwrap_used, reason = "what a test prepares must succeed")]
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -110,13 +110,13 @@ impl World {
                         self.shard.handle_command(command, self.now);
                     }
                     ControlOutput::Event(event) => {
-                        match &event {
-                            MediaEvent::AnswerReady { answer, .. }
-                            | MediaEvent::RestartReady { answer, .. } => {
-                                self.sdp.clone_from(&answer.0);
-                            }
-                            MediaEvent::OfferReady { offer, .. } => self.sdp.clone_from(&offer.0),
-                            _ => {}
+                        if let MediaEvent::AnswerReady { answer, .. }
+                        | MediaEvent::RestartReady { answer, .. } = &event
+                        {
+                            self.sdp.clone_from(&answer.0);
+                        }
+                        if let MediaEvent::OfferReady { offer, .. } = &event {
+                            self.sdp.clone_from(&offer.0);
                         }
                         self.events.push(event);
                     }

@@ -1,0 +1,163 @@
+//! The server under test: a process of its own, and what the kernel says it used.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use serde_json::Value;
+
+/// A kernel tick of `/proc/<pid>/stat`; Linux has used 100 a second for user space since 2.6.
+const TICK: Duration = Duration::from_millis(10);
+
+/// A running server. Dropping it ends the process.
+pub(crate) struct Server {
+    process: Child,
+    /// Where REST and signalling answer.
+    pub(crate) http: SocketAddr,
+    /// A REST key of the first tenant.
+    pub(crate) api_key: String,
+    /// The first tenant's connection.
+    pub(crate) connection_id: String,
+    /// CPU time of threads, by thread id: what an ended thread used must not be lost.
+    threads: BTreeMap<u32, u64>,
+}
+
+/// CPU time that a process used.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cpu {
+    /// User and system together, from the scheduler.
+    pub(crate) total: Duration,
+    /// In the kernel, in ticks of 10 ms.
+    pub(crate) system: Duration,
+    /// When it was read.
+    pub(crate) at: Instant,
+}
+
+impl Cpu {
+    /// Returns the CPU time used since an earlier reading.
+    pub(crate) fn since(self, earlier: Self) -> Duration {
+        self.total.saturating_sub(earlier.total)
+    }
+
+    /// Returns the kernel's part of it.
+    pub(crate) fn system_since(self, earlier: Self) -> Duration {
+        self.system.saturating_sub(earlier.system)
+    }
+
+    /// Returns the time between the readings.
+    pub(crate) fn wall_since(self, earlier: Self) -> Duration {
+        self.at - earlier.at
+    }
+}
+
+impl Server {
+    /// Starts a server on free ports of loopback, with its data in `folder`.
+    ///
+    /// # Errors
+    /// When it does not start or says something unexpected.
+    pub(crate) fn start(binary: &Path, folder: &Path) -> anyhow::Result<Self> {
+        let mut process = Command::new(binary)
+            .args(["dev", "--output", "json"])
+            .args(["--http", "127.0.0.1:0", "--media", "127.0.0.1:0"])
+            .arg("--data-dir")
+            .arg(folder)
+            .env("RINGTRIP_LOG", "warn")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("{} cannot be started", binary.display()))?;
+        let stdout = process.stdout.take().context("the server has no output")?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        if line.is_empty() {
+            let status = process.wait()?;
+            bail!("the server ended at once: {status}");
+        }
+        let summary: Value = serde_json::from_str(&line).context("the summary is not JSON")?;
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let base = text(&summary["api_base"]).context("the summary has no api_base")?;
+        let http = base
+            .strip_prefix("http://")
+            .and_then(|rest| rest.split('/').next())
+            .context("api_base is no URL")?
+            .parse()?;
+        let account = &summary["accounts"][0];
+        Ok(Self {
+            process,
+            http,
+            api_key: text(&account["api_key"]).context("the summary has no key")?,
+            connection_id: text(&account["connection_id"]).context("no connection")?,
+            threads: BTreeMap::new(),
+        })
+    }
+
+    /// Reads the CPU time used so far.
+    ///
+    /// # Errors
+    /// When the process is gone.
+    pub(crate) fn cpu(&mut self) -> anyhow::Result<Cpu> {
+        let folder = format!("/proc/{}/task", self.process.id());
+        for entry in std::fs::read_dir(&folder).context("the server is gone")? {
+            let entry = entry?;
+            // A thread may end between the two looks.
+            let Ok(text) = std::fs::read_to_string(entry.path().join("schedstat")) else {
+                continue;
+            };
+            let thread = entry.file_name().to_string_lossy().parse()?;
+            let used = text.split(' ').next().unwrap_or_default().parse()?;
+            self.threads.insert(thread, used);
+        }
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
+        // Fields are counted after the name, which may hold anything: stime is the 13th behind it.
+        let behind = stat.rsplit(") ").next().unwrap_or_default();
+        let ticks: u32 = behind.split(' ').nth(12).unwrap_or_default().parse()?;
+        Ok(Cpu {
+            total: Duration::from_nanos(self.threads.values().sum()),
+            system: TICK * ticks,
+            at: Instant::now(),
+        })
+    }
+
+    /// Reads the resident memory in KiB.
+    ///
+    /// # Errors
+    /// When the process is gone.
+    pub(crate) fn resident_kib(&self) -> anyhow::Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        Ok(number.context("no VmRSS")?.parse()?)
+    }
+
+    /// Counts context switches of all threads that live now: what wake-ups show up as.
+    ///
+    /// # Errors
+    /// When the process is gone.
+    pub(crate) fn switches(&self) -> anyhow::Result<u64> {
+        let mut total = 0;
+        for entry in std::fs::read_dir(format!("/proc/{}/task", self.process.id()))? {
+            let Ok(status) = std::fs::read_to_string(entry?.path().join("status")) else {
+                continue;
+            };
+            let lines = status
+                .lines()
+                .filter(|line| line.contains("ctxt_switches:"));
+            total += lines
+                .filter_map(|line| line.split_whitespace().last()?.parse::<u64>().ok())
+                .sum::<u64>();
+        }
+        Ok(total)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to end and only to collect.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

@@ -10,12 +10,14 @@ TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 DEBUG_BINARY := $(TARGET_DIR)/debug/ringtrip
 RELEASE_BINARY := $(TARGET_DIR)/release/ringtrip
 
-# Options of `make dev`: make dev ARGS="--ephemeral --http 127.0.0.1:9000"
+# Options of `make dev` and `make bench`: make dev ARGS="--ephemeral --http 127.0.0.1:9000"
 ARGS ?=
 # Options of `make bench`: make bench BENCH="--repeat 1 --calls 50"
 BENCH ?=
 # Files of `make e2e`: make e2e TESTS="tests/hold.test.js"
 TESTS ?=
+# How many random runs `make soak` plays of everything that has a seed.
+SEEDS ?= 20000
 
 NPM_CI := npm ci --no-audit --no-fund
 # Installed packages carry the hash of the lock file they came from: a changed lock installs anew, nothing else does.
@@ -70,15 +72,14 @@ test-e2e: binary e2e-needs $(E2E_PACKAGES) $(E2E_PYTHON)
 e2e: test-e2e ## Run the tests with real clients only (TESTS="tests/hold.test.js" for some)
 
 .PHONY: bench
-bench: build-needs web ## Measure CPU per unit of work and print the table (BENCH="--repeat 1")
-	@test -x $(RELEASE_BINARY) || scripts/say 'Compiling for release. From nothing this takes about 15 minutes on two cores.'
-	$(CARGO) build --release --package ringtrip-server --package ringtrip-bench
-	@scripts/say 'Measuring, for about four minutes. Other work on this machine would be in the figures.'
-	@ulimit -Sn $$(ulimit -Hn) && exec $(TARGET_DIR)/release/ringtrip-bench --server $(RELEASE_BINARY) $(BENCH)
+bench: build ## Measure CPU per unit of work and print the table
+	$(CARGO) build --release --package ringtrip-bench
+	$(TARGET_DIR)/release/ringtrip-bench --server $(RELEASE_BINARY) $(ARGS)
 
 .PHONY: soak
-soak: build-needs web ## Run the long tests that do not fit into `make test`
-	$(CARGO) test --release --workspace --no-fail-fast -- --ignored
+soak: binary e2e-needs $(E2E_PACKAGES) $(E2E_PYTHON) ## Run what takes too long for `make test`: many seeds, and real clients again and again
+	RINGTRIP_SEEDS=$(SEEDS) SIM_SEEDS=$(SEEDS) PROPTEST_CASES=$(SEEDS) $(CARGO) test --workspace --no-fail-fast -- --include-ignored
+	for round in 1 2 3 4 5; do RINGTRIP_E2E_BINARY=$(DEBUG_BINARY) node e2e/run.js; done
 
 .PHONY: fmt
 fmt: ## Format the Rust code

@@ -1,6 +1,6 @@
 //! A client's calls.
 
-use ringtrip_model::AudioCodec;
+use ringtrip_model::{AudioCodec, SocketId};
 use serde_json::{Value, json};
 
 use super::{Ask, Browser, Step, Surroundings};
@@ -51,8 +51,10 @@ pub struct BrowserCall {
     /// Counts attaches; an answer is for the latest.
     attaches: u32,
     outbound: bool,
-    /// When it began to ring or to call, so that late things are known as such.
+    /// Its talk is planned.
     fidgets: bool,
+    /// The socket that its invite went out on: only there is its result to come first.
+    pub(super) invited_on: Option<SocketId>,
 }
 
 impl BrowserCall {
@@ -72,6 +74,7 @@ impl BrowserCall {
             attaches: 0,
             outbound,
             fidgets: false,
+            invited_on: None,
         }
     }
 
@@ -94,6 +97,7 @@ impl Browser {
         }
         let name = self.dice.uuid();
         let mut call = BrowserCall::new(CallState::Requesting, true);
+        call.invited_on = self.socket();
         let sdp = if badly {
             around.checks.report.fault(Fault::BadDescription);
             "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n".to_owned()
@@ -325,6 +329,7 @@ impl Browser {
             2 | 3 => Step::Unhold(name.clone()),
             4 => Step::ToggleHold(name.clone()),
             5 | 6 => Step::Key(name.clone()),
+            7 if self.dice.percent(10) => Step::RestartBadly(name.clone()),
             7 => Step::Restart(name.clone()),
             _ => Step::AskState,
         };
@@ -408,12 +413,17 @@ impl Browser {
         }
     }
 
-    pub(super) fn restart(&mut self, name: &str, around: &mut Surroundings<'_>) {
+    /// Restarts the media path, or with `badly` pretends to with something that is no offer.
+    pub(super) fn restart(&mut self, name: &str, badly: bool, around: &mut Surroundings<'_>) {
         let Some(call) = self.calls.get(name).filter(|call| call.state == CallState::Active) else {
             return;
         };
-        let restarted = call.peer.and_then(|peer| around.plane.restart(peer, around.now));
-        let Some(offer) = restarted else { return };
+        let offer = if badly {
+            Some("v=0\r\n".to_owned())
+        } else {
+            call.peer.and_then(|peer| around.plane.restart(peer, around.now))
+        };
+        let Some(offer) = offer else { return };
         let params = json!({
             "callID": name, "sessid": self.sessid(), "action": "updateMedia", "sdp": offer,
             "trickle": self.habits.trickles, "dialogParams": self.dialog(name),

@@ -58,6 +58,8 @@ pub enum Step {
     Key(String),
     /// Restarts its media path.
     Restart(String),
+    /// Restarts its media path with something that is no offer.
+    RestartBadly(String),
     /// Answers an attach, unless a newer one came meanwhile.
     AnswerAttach(String, u32),
     /// Does the next thing of a talk.
@@ -355,7 +357,8 @@ impl Browser {
             Step::Unhold(call) => self.modify(&call, Some(false), "unhold"),
             Step::ToggleHold(call) => self.modify(&call, None, "toggleHold"),
             Step::Key(call) => self.press(&call, around),
-            Step::Restart(call) => self.restart(&call, around),
+            Step::Restart(call) => self.restart(&call, false, around),
+            Step::RestartBadly(call) => self.restart(&call, true, around),
             Step::AnswerAttach(call, number) => self.answer_attach(&call, number, around),
             Step::Fidget(call) => self.fidget(&call, around),
         }
@@ -384,8 +387,8 @@ impl Browser {
                 around.plane.drop_peer(peer, around.now);
             }
         }
-        let over = |call: &BrowserCall| call.told_over;
-        self.reattachable = self.calls.iter().filter(|(_, call)| !over(call)).map(|(name, _)| name.clone()).collect();
+        let lives = |(_, call): &(&String, &BrowserCall)| call.state != CallState::Ended;
+        self.reattachable.extend(self.calls.iter().filter(lives).map(|(name, _)| name.clone()));
         self.calls.clear();
         self.requests.clear();
         if let Line::Open { socket, .. } = self.line {

@@ -157,11 +157,12 @@ impl Browser {
         if cause.is_none_or(|cause| params["causeCode"] != cause.code()) {
             around.checks.wrong(around.now, format!("a bye without a proper cause: {params}"));
         }
+        let socket = self.socket();
         let Some(call) = self.calls.get_mut(name) else { return };
         if call.told_over {
             around.checks.wrong(around.now, format!("call {name} ends twice: {params}"));
         }
-        if !call.result {
+        if !call.result && call.invited_on == socket {
             around.checks.wrong(around.now, format!("a bye before the invite's result: {params}"));
         }
         call.told_over = true;

@@ -1,7 +1,7 @@
 //! Legs and calls, as far as they can be seen from between the engines.
 
 use ringtrip_model::{
-    CallEvent, CallEventKind, CallId, Direction, HangupCause, LegCommand, LegEvent, LegId,
+    CallEvent, CallEventKind, CallId, Direction, HangupCause, HangupSource, LegCommand, LegEvent, LegId,
     MediaCommand, MediaEvent, Time,
 };
 
@@ -103,7 +103,15 @@ impl Checks {
                     self.call_step(event.call, "dialing");
                 }
             }
-            CallEventKind::Hangup { cause, .. } => self.leg_over(event.call, leg, *cause, event.time),
+            CallEventKind::Hangup { cause, source } => {
+                let by_timer = *cause == HangupCause::NormalClearing && *source == HangupSource::Server;
+                let callee = self.calls.get(&event.call).filter(|call| call.caller == leg).and_then(|call| call.accepted);
+                // Of two legs that end by the server's will the caller's is first.
+                if by_timer && callee.is_some_and(|callee| !self.leg_is_over(callee)) {
+                    self.report.fault(Fault::TooLong);
+                }
+                self.leg_over(event.call, leg, *cause, event.time);
+            }
             CallEventKind::Bridged { .. } => self.call_step(event.call, "bridged"),
             CallEventKind::Ringing
             | CallEventKind::Answered
@@ -270,7 +278,13 @@ impl Checks {
             | MediaEvent::Digit { .. }
             | MediaEvent::Closed { .. } => return,
         };
-        self.part_step(leg, "media", |t| &mut t.path, path);
+        // Media may be up before the leg is answered.
+        if let Some(track) = self.legs.get_mut(&leg).filter(|track| track.is_alive())
+            && track.path != path
+        {
+            self.report.step("media", track.path, path);
+            track.path = path;
+        }
     }
 
     /// Returns the leg's state if it is known.

@@ -116,7 +116,7 @@ impl Checks {
     }
 
     /// Checks that every request on a socket that lives has its answer.
-    pub(crate) fn check_answered(&mut self, now: Time) {
+    pub fn check_answered(&mut self, now: Time) {
         let mut waiting = Vec::new();
         for (socket, track) in self.sockets.iter().filter(|(_, track)| track.open && !track.dropped) {
             if !track.owed.is_empty() {

@@ -99,7 +99,6 @@ const STEPS: &[Step] = &[
     ("attach", "idle", "offered"),
     ("attach", "offered", "answered"),
     ("attach", "answered", "idle"),
-    ("attach", "answered", "offered"),
     ("restart", "idle", "asked"),
     ("restart", "asked", "idle"),
     ("restart", "asked", "refused"),

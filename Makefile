@@ -12,8 +12,6 @@ RELEASE_BINARY := $(TARGET_DIR)/release/ringtrip
 
 # Options of `make dev` and `make bench`: make dev ARGS="--ephemeral --http 127.0.0.1:9000"
 ARGS ?=
-# Options of `make bench`: make bench BENCH="--repeat 1 --calls 50"
-BENCH ?=
 # Files of `make e2e`: make e2e TESTS="tests/hold.test.js"
 TESTS ?=
 # How many random runs `make soak` plays of everything that has a seed.
@@ -74,7 +72,8 @@ e2e: test-e2e ## Run the tests with real clients only (TESTS="tests/hold.test.js
 .PHONY: bench
 bench: build ## Measure CPU per unit of work and print the table
 	$(CARGO) build --release --package ringtrip-bench
-	$(TARGET_DIR)/release/ringtrip-bench --server $(RELEASE_BINARY) $(ARGS)
+	@scripts/say 'Measuring, for about four minutes. Other work on this machine would be in the figures.'
+	ulimit -Sn $$(ulimit -Hn) && $(TARGET_DIR)/release/ringtrip-bench --server $(RELEASE_BINARY) $(ARGS)
 
 .PHONY: soak
 soak: binary e2e-needs $(E2E_PACKAGES) $(E2E_PYTHON) ## Run what takes too long for `make test`: many seeds, and real clients again and again

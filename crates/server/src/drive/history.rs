@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ringtrip_model::{CallEvent, LegRecord, Timestamp};
+use ringtrip_model::{CallEvent, CallEventKind, LegRecord, Timestamp};
 use ringtrip_store::{Store, StoreError};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -16,6 +16,9 @@ use crate::telemetry::Metrics;
 const QUEUE: usize = 16_384;
 /// Entries written at once.
 const BULK: usize = 512;
+/// How long entries gather before they are written. Nobody waits for them, and a transaction of its
+/// own for each event would cost a call more than both its handshakes.
+const GATHER: Duration = Duration::from_millis(100);
 /// Pauses between attempts while the store is unavailable; the last one repeats.
 const RETRY: [Duration; 3] = [
     Duration::from_millis(100),
@@ -29,8 +32,8 @@ enum Entry {
     Event(CallEvent, Timestamp),
 }
 
-/// The way into history. Bounded: when the store is away for long, events are dropped first (a
-/// quarter of the queue is kept for records) and everything dropped is counted.
+/// The way into history. Bounded: when the store cannot keep up, what only explains a call is dropped
+/// first, then its milestones, and its records last; everything dropped is counted.
 #[derive(Debug, Clone)]
 pub(crate) struct History {
     queue: mpsc::Sender<Entry>,
@@ -52,7 +55,8 @@ impl History {
 
     /// Queues an event.
     pub(crate) fn event(&self, event: CallEvent, clock: Clock) {
-        if self.queue.capacity() > QUEUE / 4 {
+        let reserved = if is_milestone(&event.kind) { QUEUE / 4 } else { QUEUE / 2 };
+        if self.queue.capacity() > reserved {
             let at = clock.wall_at(event.time);
             self.push(Entry::Event(event, at));
         } else {
@@ -72,9 +76,37 @@ impl History {
     }
 }
 
+const fn is_milestone(kind: &CallEventKind) -> bool {
+    match kind {
+        CallEventKind::Initiated { .. }
+        | CallEventKind::Answered
+        | CallEventKind::Bridged { .. }
+        | CallEventKind::Hangup { .. } => true,
+        CallEventKind::Ringing
+        | CallEventKind::MediaConnected
+        | CallEventKind::MediaStalled
+        | CallEventKind::MediaResumed
+        | CallEventKind::Held
+        | CallEventKind::Unheld
+        | CallEventKind::Dtmf { .. }
+        | CallEventKind::MediaRestarted
+        | CallEventKind::SignallingLost
+        | CallEventKind::SignallingReturned
+        | CallEventKind::Attached => false,
+    }
+}
+
 async fn write(store: Store, mut entries: mpsc::Receiver<Entry>, metrics: Arc<Metrics>) {
     let mut waiting = Vec::with_capacity(BULK);
     while entries.recv_many(&mut waiting, BULK).await > 0 {
+        if waiting.len() < BULK && !entries.is_closed() {
+            tokio::time::sleep(GATHER).await;
+            while waiting.len() < BULK
+                && let Ok(entry) = entries.try_recv()
+            {
+                waiting.push(entry);
+            }
+        }
         let (mut records, mut events) = (Vec::new(), Vec::new());
         for entry in waiting.drain(..) {
             match entry {

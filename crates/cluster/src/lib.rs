@@ -12,9 +12,9 @@ mod permits;
 use std::sync::Arc;
 
 pub use local::LocalBus;
-pub use permits::ChannelLimits;
 use ringtrip_model::{
-    AccountId, CallId, CallSnapshot, LegParty, PermitRefusal, PermitRequest, RevokeScope, SessionId,
+    AccountId, CallId, CallSnapshot, ChannelLimits, LegParty, PermitRefusal, PermitRequest,
+    RevokeScope, SessionId,
 };
 use tokio::sync::{mpsc, oneshot};
 

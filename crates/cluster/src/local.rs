@@ -5,14 +5,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ringtrip_model::{
-    AccountId, CallId, CallSnapshot, LegParty, PermitRefusal, PermitRequest, RevokeScope, SessionId,
+    AccountId, CallId, CallSnapshot, ChannelLimits, LegParty, PermitRefusal, PermitRequest,
+    RevokeScope, SessionId,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::Revocation;
 use crate::location::Location;
-use crate::permits::{ChannelLimits, Permits};
+use crate::permits::Permits;
 
 /// How long a revocation may take before the caller goes on: signalling that does not react is down,
 /// and its sockets with it.

@@ -2,16 +2,7 @@
 
 use std::collections::HashMap;
 
-use ringtrip_model::{CallId, CredentialConnectionId, PermitRefusal, PermitRequest};
-
-/// The limits of the two connections of a call; none means unlimited.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ChannelLimits {
-    /// `outbound.channel_limit` of the caller's connection.
-    pub outbound: Option<u32>,
-    /// `inbound.channel_limit` of the callee's connection.
-    pub inbound: Option<u32>,
-}
+use ringtrip_model::{CallId, ChannelLimits, CredentialConnectionId, PermitRefusal, PermitRequest};
 
 #[derive(Debug)]
 pub(crate) struct Permits {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use ringtrip_cluster::{Bus, ChannelLimits};
+use ringtrip_cluster::Bus;
 use ringtrip_model::{
-    AccountId, CallId, CredentialConnectionId, Generator, LegParty, MediaPolicy, PermitRefusal,
-    PermitRequest, RevokeScope, SessionId,
+    AccountId, CallId, ChannelLimits, CredentialConnectionId, Generator, LegParty, MediaPolicy,
+    PermitRefusal, PermitRequest, RevokeScope, SessionId,
 };
 
 fn party(rng: &mut Generator, user: &str) -> LegParty {

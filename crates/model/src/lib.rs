@@ -50,7 +50,9 @@ pub use id::{
 pub use leg::{CallerId, CustomHeader, Digit, LegCommand, LegEvent, LegParty};
 pub use media::{MediaCommand, MediaEvent, MediaFailure};
 pub use rng::Generator;
-pub use route::{CallingPreference, Destination, PermitRefusal, PermitRequest, Route, RouteRequest};
+pub use route::{
+    CallingPreference, ChannelLimits, Destination, PermitRefusal, PermitRequest, Route, RouteRequest,
+};
 pub use sdp::{SdpAnswer, SdpOffer};
 pub use secret::{Pii, Secret};
 pub use session::{Identity, LoginRefusal, LoginRequest, RevokeScope};

@@ -68,6 +68,15 @@ pub struct PermitRequest {
     pub to: CredentialConnectionId,
 }
 
+/// How many calls a connection may have at once, or the two connections of a call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ChannelLimits {
+    /// Calls from it (`outbound.channel_limit`); [`None`] for any number.
+    pub outbound: Option<u32>,
+    /// Calls to it (`inbound.channel_limit`); [`None`] for any number.
+    pub inbound: Option<u32>,
+}
+
 /// Why there is no place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PermitRefusal {

@@ -7,8 +7,9 @@
 use std::sync::Arc;
 
 use ringtrip_model::{
-    AccountId, CallingPreference, CredentialConnection, CredentialConnectionId, HashedApiKey,
-    LegParty, PlainApiKey, Secret, TelephonyCredential, TelephonyCredentialId, Timestamp,
+    AccountId, CallingPreference, ChannelLimits, CredentialConnection, CredentialConnectionId,
+    HashedApiKey, LegParty, PlainApiKey, Secret, TelephonyCredential, TelephonyCredentialId,
+    Timestamp,
 };
 use subtle::ConstantTimeEq;
 
@@ -90,15 +91,6 @@ impl UserIdentity {
             password: password.clone(),
         }
     }
-}
-
-/// How many calls a connection may have at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ChannelLimits {
-    /// Calls to it; [`None`] for any number.
-    pub inbound: Option<u32>,
-    /// Calls from it; [`None`] for any number.
-    pub outbound: Option<u32>,
 }
 
 impl Store {

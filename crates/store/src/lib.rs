@@ -48,7 +48,7 @@ pub use self::credential_connections::{
     CredentialConnectionSort,
 };
 pub use self::error::{Corruption, OpenError, StoreError, Unavailability};
-pub use self::identify::{ChannelLimits, UserIdentity};
+pub use self::identify::UserIdentity;
 pub use self::page::{Listing, Page};
 pub use self::seal::{EncryptionKey, KeyError};
 pub use self::sweep::ExpiringCredential;

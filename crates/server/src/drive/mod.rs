@@ -18,11 +18,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::extract::ws::Utf8Bytes;
-use ringtrip_cluster::{Bus, ChannelLimits, Revocation};
+use ringtrip_cluster::{Bus, Revocation};
 use ringtrip_media::{Control, ControlOutput, ShardEvent};
 use ringtrip_model::{
-    CallId, Generator, Identity, LegEvent, LoginRefusal, PermitRefusal, PermitRequest, Route,
-    SessionId, SocketId, Time,
+    CallId, ChannelLimits, Generator, Identity, LegEvent, LoginRefusal, PermitRefusal,
+    PermitRequest, Route, SessionId, SocketId, Time,
 };
 use ringtrip_store::Store;
 use ringtrip_verto::CloseReason;

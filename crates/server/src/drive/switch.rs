@@ -5,10 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringtrip_cluster::{Bus, ChannelLimits};
+use ringtrip_cluster::Bus;
 use ringtrip_model::{
-    CallId, Generator, HangupCause, LegCommand, LegEvent, LegId, MediaEvent, PermitRefusal,
-    PermitRequest, Route, Time, Timestamp,
+    CallId, ChannelLimits, Generator, HangupCause, LegCommand, LegEvent, LegId, MediaEvent,
+    PermitRefusal, PermitRequest, Route, Time, Timestamp,
 };
 use ringtrip_store::Store;
 use ringtrip_switch::{Call, Output, Settings};

@@ -157,12 +157,19 @@ impl FromStr for Timestamp {
         }
         let micros = match text.parse::<jiff::Timestamp>() {
             Ok(instant) => instant.as_microsecond(),
-            Err(_) => text
-                .parse::<jiff::civil::DateTime>()
-                .and_then(|civil| civil.to_zoned(jiff::tz::TimeZone::UTC))
-                .map_err(|_| TimestampError)?
-                .timestamp()
-                .as_microsecond(),
+            Err(_) => {
+                let civil: jiff::civil::DateTime = text
+                    .strip_suffix(['Z', 'z'])
+                    .unwrap_or(text)
+                    .parse()
+                    .map_err(|_| TimestampError)?;
+                match civil.to_zoned(jiff::tz::TimeZone::UTC) {
+                    Ok(zoned) => zoned.timestamp().as_microsecond(),
+                    // The last day of 9999, a common way to say "never", lies beyond what is counted.
+                    Err(_) if civil.year() == 9999 => jiff::Timestamp::MAX.as_second() * 1_000_000,
+                    Err(_) => return Err(TimestampError),
+                }
+            }
         };
         if micros < 0 { Err(TimestampError) } else { Ok(Self(micros)) }
     }
@@ -179,6 +186,7 @@ mod tests {
             ("2020-06-18T21:32:38", "2020-06-18T21:32:38.000Z"),
             ("2018-02-02T22:25:27.521+02:00", "2018-02-02T20:25:27.521Z"),
             ("2018-02-02 22:25:27Z", "2018-02-02T22:25:27.000Z"),
+            ("9999-12-31T23:59:59Z", "9999-12-30T22:00:00.000Z"),
         ] {
             assert_eq!(text.parse::<Timestamp>().unwrap().to_string(), printed);
         }

@@ -180,6 +180,7 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
 async fn serve(config: Config) -> anyhow::Result<()> {
     telemetry::start_logging(&config.log, config.log_format)?;
     let clock = Clock::start();
+    let _claim = node::claim(&config)?;
     let store = node::open_store(&config, Path::new(".")).await?;
     let node = Node::start(node::Options::serve(config), store, clock).await?;
     tracing::info!(http.addr = %node.http_addr(), "ringtrip serves REST and signalling on {}", node.http_addr());
@@ -199,7 +200,10 @@ async fn create_account(config: &Config, email: &str, output: Output) -> anyhow:
     let store = node::open_store(config, Path::new(".")).await?;
     let mut rng = node::system_generator()?;
     let new = NewAccount::new(email, "", clock.wall(), &mut rng)?;
-    let account = store.insert_account(new).await?;
+    let account = store
+        .insert_account(new)
+        .await
+        .with_context(|| format!("the account {email} cannot be made"))?;
     store.close().await;
     match output {
         Output::Human => print(&format!(

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::telemetry;
+
 /// Everything an operator can set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -107,10 +109,11 @@ pub(crate) enum ConfigError {
         path: PathBuf,
         source: std::io::Error,
     },
-    #[error("the configuration file {path} is not TOML")]
+    #[error("line {line} of the configuration file {path} is not TOML: {problem}")]
     Syntax {
         path: PathBuf,
-        source: Box<toml::de::Error>,
+        line: usize,
+        problem: String,
     },
     #[error("unknown key {key} in {place}{}", suggestion.map_or(String::new(), |s| format!("; did you mean {s}?")))]
     Unknown {
@@ -120,8 +123,8 @@ pub(crate) enum ConfigError {
     },
     #[error("{name} must be a whole number")]
     Number { name: String },
-    #[error("the configuration has a wrong value")]
-    Value { source: Box<toml::de::Error> },
+    #[error("the configuration has a wrong value: {problem}")]
+    Value { problem: String },
     #[error("{key}: {problem}")]
     Unusable { key: &'static str, problem: String },
 }
@@ -147,8 +150,8 @@ impl Config {
         let config: Self =
             toml::Value::Table(table)
                 .try_into()
-                .map_err(|source| ConfigError::Value {
-                    source: Box::new(source),
+                .map_err(|error: toml::de::Error| ConfigError::Value {
+                    problem: one_line(&error.to_string()),
                 })?;
         config.check()?;
         Ok(config)
@@ -173,6 +176,9 @@ impl Config {
         if self.max_calls == 0 {
             return unusable("max_calls", "must be at least 1");
         }
+        if let Err(error) = telemetry::filter(&self.log) {
+            return unusable("log", &error.to_string());
+        }
         Ok(())
     }
 
@@ -195,14 +201,22 @@ fn read_file(path: &Path) -> Result<toml::Table, ConfigError> {
         path: path.to_owned(),
         source,
     })?;
-    let table: toml::Table = text.parse().map_err(|source| ConfigError::Syntax {
-        path: path.to_owned(),
-        source: Box::new(source),
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let before = error.span().and_then(|span| text.get(..span.start));
+        ConfigError::Syntax {
+            path: path.to_owned(),
+            line: 1 + before.unwrap_or("").matches('\n').count(),
+            problem: one_line(error.message()),
+        }
     })?;
     for key in table.keys() {
         known(key, &path.display().to_string())?;
     }
     Ok(table)
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn known(key: &str, place: &str) -> Result<Kind, ConfigError> {

@@ -74,11 +74,12 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
         media_addr: args.media,
         media_threads: 1,
         database_url: format!("sqlite://{}", folder.path().join("ringtrip.db").display()),
-        key_file: folder.path().join("ringtrip.key"),
+        key_file: "ringtrip.key".into(),
         ..Config::default()
     };
     let clock = Clock::start();
     let mut rng = node::system_generator()?;
+    let _claim = node::claim(&config)?;
     let store = node::open_store(&config, folder.path()).await?;
     let accounts = prepare(&store, folder.path(), clock, &mut rng).await?;
     let portal = DevPortal::new(store.clone(), clock, accounts.clone(), rng.fork());

@@ -1,6 +1,6 @@
 //! The one HTTP port: REST, the signalling WebSocket on any path, the portal, health.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,17 +12,17 @@ use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use ringtrip_model::SocketId;
+use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tower::ServiceExt;
-use tower_http::timeout::TimeoutBody;
 
 use crate::dev::DevPortal;
 use crate::drive::{Input, serve_socket};
 use crate::telemetry::Metrics;
 
-/// Time for a request's head, and the longest pause within its body.
-const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for a request's head; for its body, the handlers have theirs.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// A frame's size after login; before it, signalling itself takes no more than 64 KiB.
 const MAX_FRAME: usize = 1024 * 1024;
 /// Connections at once.
@@ -66,10 +66,10 @@ pub(crate) async fn serve(
             _ = stop.wait_for(|stop| *stop) => return,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 let surface = Arc::clone(&surface);
                 tokio::spawn(async move {
-                    serve_connection(stream, surface).await;
+                    serve_connection(stream, peer.ip(), surface).await;
                     drop(permit);
                 });
             }
@@ -82,16 +82,18 @@ pub(crate) async fn serve(
     }
 }
 
-async fn serve_connection(stream: TcpStream, surface: Arc<Surface>) {
+async fn serve_connection(stream: TcpStream, source: IpAddr, surface: Arc<Surface>) {
     // Latency matters more than a saved packet; a socket without the option still works.
     let _ = stream.set_nodelay(true);
     let service = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
         let surface = Arc::clone(&surface);
-        async move { Ok::<_, std::convert::Infallible>(surface.route(request.map(limit_pauses)).await) }
+        async move {
+            Ok::<_, std::convert::Infallible>(surface.route(request.map(Body::new), source).await)
+        }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(READ_TIMEOUT)
+        .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(64 * 1024)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
@@ -100,19 +102,31 @@ async fn serve_connection(stream: TcpStream, surface: Arc<Surface>) {
     }
 }
 
-fn limit_pauses(body: hyper::body::Incoming) -> Body {
-    Body::new(TimeoutBody::new(READ_TIMEOUT, body))
-}
-
 impl Surface {
-    async fn route(&self, request: Request<Body>) -> Response {
+    /// Answers a request. The connection ends with one that is chunked: hyper reads such a body by its
+    /// chunks and hides a length beside them, after which nothing may follow (RFC 9112 §6.1).
+    async fn route(&self, request: Request<Body>, source: IpAddr) -> Response {
+        let chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
+        let mut response = self.dispatch(request, source).await;
+        if chunked {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
+        response
+    }
+
+    async fn dispatch(&self, request: Request<Body>, source: IpAddr) -> Response {
         if is_websocket(request.headers()) {
-            return self.upgrade(request).await;
+            return self.upgrade(request, source).await;
         }
         if matches!(*request.method(), Method::GET | Method::HEAD)
             && let Some(response) = self.page(request.uri().path(), request.headers())
         {
             return response;
+        }
+        // REST is open to pages of any origin; what `/portal/dev` gives is not.
+        if self.dev.is_some() && request.uri().path() == "/portal/dev" {
+            return StatusCode::METHOD_NOT_ALLOWED.into_response();
         }
         match self.api.clone().oneshot(request).await {
             Ok(response) => response,
@@ -120,10 +134,10 @@ impl Surface {
         }
     }
 
-    async fn upgrade(&self, request: Request<Body>) -> Response {
+    async fn upgrade(&self, request: Request<Body>, source: IpAddr) -> Response {
         let upgrade = match WebSocketUpgrade::from_request(request, &()).await {
             Ok(upgrade) => upgrade,
-            Err(rejection) => return rejection.into_response(),
+            Err(rejection) => return refused_upgrade(rejection.status(), &rejection.body_text()),
         };
         let socket = SocketId(NEXT_SOCKET.fetch_add(1, Ordering::Relaxed));
         let inputs = self.inputs.clone();
@@ -133,7 +147,7 @@ impl Surface {
             .write_buffer_size(0)
             .max_message_size(MAX_FRAME)
             .max_frame_size(MAX_FRAME)
-            .on_upgrade(move |stream| serve_socket(stream, socket, inputs))
+            .on_upgrade(move |stream| serve_socket(stream, (socket, source), inputs))
     }
 
     fn page(&self, path: &str, headers: &HeaderMap) -> Option<Response> {
@@ -146,6 +160,11 @@ impl Surface {
             (path, _) => asset(path.trim_start_matches('/')),
         }
     }
+}
+
+fn refused_upgrade(status: StatusCode, detail: &str) -> Response {
+    let error = json!({"code": "10015", "title": "Bad Request", "detail": detail});
+    (status, axum::Json(json!({"errors": [error]}))).into_response()
 }
 
 fn is_websocket(headers: &HeaderMap) -> bool {

@@ -14,6 +14,7 @@ use ringtrip_media::{Control, ControlConfig, DtlsContext};
 use ringtrip_model::{Generator, NodeId};
 use ringtrip_store::{Store, StoreConfig};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -62,6 +63,30 @@ pub(crate) struct Node {
     signalling: JoinHandle<()>,
     history: JoinHandle<()>,
     store: Store,
+    signals: Signals,
+}
+
+/// What asks the process to stop.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    /// From here on a signal no longer ends the process by itself, but waits to be heard.
+    fn catch() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 /// Draws a generator from the operating system.
@@ -83,6 +108,23 @@ pub(crate) async fn open_store(config: &Config, folder: &Path) -> anyhow::Result
         .context("the database cannot be opened")
 }
 
+/// Claims a database for this process, for as long as the file lives: what a second process deleted
+/// would live on in the memory of the first.
+pub(crate) fn claim(config: &Config) -> anyhow::Result<std::fs::File> {
+    let path = config.database_url.trim_start_matches("sqlite://");
+    let path = format!("{}.lock", path.split('?').next().unwrap_or(path));
+    let file = std::fs::File::create(&path).with_context(|| format!("{path} cannot be made"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            anyhow::bail!("another ringtrip is running on this database (it holds {path})")
+        }
+        Err(std::fs::TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("{path} cannot be locked"))
+        }
+    }
+}
+
 impl Node {
     /// Starts everything; when it returns, REST, signalling and media answer.
     pub(crate) async fn start(
@@ -91,6 +133,8 @@ impl Node {
         clock: Clock,
     ) -> anyhow::Result<Self> {
         let Options { config, dev } = options;
+        let signals = Signals::catch().context("signals cannot be caught")?;
+        raise_file_limit();
         let mut rng = system_generator()?;
         let metrics = Arc::new(Metrics::default());
         let ready = Arc::new(AtomicBool::new(false));
@@ -102,6 +146,11 @@ impl Node {
         )
         .await?;
         let http_addr = listener.local_addr()?;
+        let media_option = if dev.is_some() {
+            "--media"
+        } else {
+            "media_addr"
+        };
         let admin = match dev {
             Some(_) => None,
             None => Some(http::listen(config.admin_addr, "admin_addr").await?),
@@ -130,7 +179,10 @@ impl Node {
                 }
             },
         )
-        .with_context(|| format!("media cannot listen on {}", config.media_addr))?;
+        .with_context(|| {
+            let wanted = config.media_addr;
+            format!("{media_option} {wanted} cannot be used; choose another with {media_option}")
+        })?;
         let shards = threads.addresses();
         let media_addr = *shards
             .first()
@@ -194,6 +246,8 @@ impl Node {
         let (stop_http, http_stopping) = watch::channel(false);
         tokio::spawn(http::serve(listener, Arc::new(surface), http_stopping));
         if let Some(admin) = admin {
+            let address = admin.local_addr()?;
+            tracing::info!(admin.addr = %address, "metrics and health are on {address}");
             tokio::spawn(serve_admin(admin, Arc::clone(&ready), metrics));
         }
         ready.store(true, Ordering::Relaxed);
@@ -206,6 +260,7 @@ impl Node {
             signalling,
             history: history_task,
             store,
+            signals,
         })
     }
 
@@ -221,14 +276,8 @@ impl Node {
 
     /// Runs until SIGINT or SIGTERM, then stops in order: no new work, calls ended, history written.
     pub(crate) async fn run_until_signal(mut self) -> anyhow::Result<()> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let (mut interrupt, mut terminate) = (
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::terminate())?,
-        );
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+            () = self.signals.next() => {}
             ended = &mut self.signalling => {
                 return Err(anyhow!("signalling stopped by itself: {ended:?}"));
             }
@@ -244,6 +293,23 @@ impl Node {
         self.history.await.context("history did not stop cleanly")?;
         self.store.close().await;
         Ok(())
+    }
+}
+
+/// Raises the limit of open files as far as the process may. Each socket takes one, and many systems
+/// give a process 1,024 of them unless it asks for more.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current == maximum {
+        return;
+    }
+    let raised = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit of open files stays at {current:?}");
     }
 }
 

@@ -3,13 +3,15 @@
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use anyhow::anyhow;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
 
 use crate::config::LogFormat;
 
 /// Starts logging. Standard output stays free for what a command prints.
 pub(crate) fn start_logging(filter: &str, format: Option<LogFormat>) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(filter)?;
+    let filter = self::filter(filter).map_err(|error| anyhow!("log: {error}"))?;
     let human = std::io::stderr().is_terminal();
     let format = format.unwrap_or(if human {
         LogFormat::Human
@@ -24,6 +26,19 @@ pub(crate) fn start_logging(filter: &str, format: Option<LogFormat>) -> anyhow::
         LogFormat::Json => builder.json().flatten_event(true).init(),
     }
     Ok(())
+}
+
+/// Libraries that log what they carry, whole frames with tokens and passwords in them, when they are
+/// let. Nothing below `info` is taken from them, whatever the filter says.
+const TALKATIVE: [&str; 2] = ["tungstenite=info", "tokio_tungstenite=info"];
+
+/// Reads a filter such as `info,ringtrip_media=debug`.
+pub(crate) fn filter(text: &str) -> Result<EnvFilter, ParseError> {
+    let mut filter = EnvFilter::try_new(text)?;
+    for limit in TALKATIVE {
+        filter = filter.add_directive(limit.parse()?);
+    }
+    Ok(filter)
 }
 
 /// Counters and gauges of the process, in Prometheus' text form.

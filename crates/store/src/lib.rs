@@ -22,6 +22,7 @@ mod call_reports;
 mod credential_connections;
 mod db;
 mod error;
+mod history;
 mod identify;
 mod page;
 mod row;
@@ -42,17 +43,21 @@ use sqlx::{ConnectOptions, Connection};
 use tokio::task::JoinHandle;
 
 pub use self::call_events::StoredCallEvent;
-pub use self::call_reports::{CallReport, MAX_REPORT_BYTES, MAX_REPORT_SEGMENTS};
+pub use self::call_reports::{
+    CallReport, MAX_ACCOUNT_REPORTS_BYTES, MAX_REPORT_BYTES, MAX_REPORT_ID_BYTES,
+    MAX_REPORT_ID_SEGMENTS, MAX_REPORT_SEGMENTS,
+};
 pub use self::credential_connections::{
     ChangedConnection, CredentialConnectionFilter, CredentialConnectionOrder,
     CredentialConnectionSort,
 };
-pub use self::error::{Corruption, OpenError, StoreError, Unavailability};
+pub use self::error::{Corruption, OpenError, ReportBudget, StoreError, Unavailability};
+pub use self::history::PrunedHistory;
 pub use self::identify::UserIdentity;
 pub use self::page::{Listing, Page};
 pub use self::seal::{EncryptionKey, KeyError};
-pub use self::sweep::ExpiringCredential;
-pub use self::telephony_credentials::TelephonyCredentialFilter;
+pub use self::sweep::{ExpiringCredential, Expiry};
+pub use self::telephony_credentials::{ChangedCredential, TelephonyCredentialFilter};
 pub use self::writer::WriteCounts;
 
 use self::api_keys::ActiveKey;
@@ -60,7 +65,7 @@ use self::cache::Coherent;
 use self::db::{Conn, Content, Location, Pool};
 use self::identify::UserName;
 use self::seal::{Place, Sealer};
-use self::writer::{Link, Work, Writer};
+use self::writer::{Kind, Link, Work, Writer};
 
 /// Credentials, and names, that are kept in memory.
 const CACHED_CREDENTIALS: usize = 50_000;
@@ -214,6 +219,22 @@ impl Store {
         W: for<'c> FnOnce(&'c mut Conn) -> Work<'c, T> + Send + 'static,
         S: FnOnce(Option<&T>) + Send + 'static,
     {
+        self.write_as(Kind::Several, doing, work, settle).await
+    }
+
+    /// Hands a request to the writer that says what kind it is.
+    async fn write_as<T, W, S>(
+        &self,
+        kind: Kind,
+        doing: &'static str,
+        work: W,
+        settle: S,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c mut Conn) -> Work<'c, T> + Send + 'static,
+        S: FnOnce(Option<&T>) + Send + 'static,
+    {
         let writer = self
             .inner
             .writer
@@ -221,7 +242,7 @@ impl Store {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         match writer {
-            Some(writer) => writer.write(doing, work, settle).await,
+            Some(writer) => writer.write(kind, doing, work, settle).await,
             None => Err(StoreError::Unavailable {
                 doing,
                 cause: Unavailability::Closed,

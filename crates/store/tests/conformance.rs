@@ -10,7 +10,7 @@ use ringtrip_model::{
     TelephonyCredentialPatch, TelephonyCredentialStatus,
 };
 use ringtrip_store::{
-    CredentialConnectionFilter, CredentialConnectionOrder, CredentialConnectionSort, Page,
+    CredentialConnectionFilter, CredentialConnectionOrder, CredentialConnectionSort, Expiry, Page,
     StoreError, TelephonyCredentialFilter,
 };
 use support::{NOW, World, after, fault, unknown_connection};
@@ -1166,7 +1166,7 @@ async fn credentials_that_end_are_swept_in_order() {
     let sweep = async |from, until, limit| {
         let found = world
             .store
-            .credentials_expiring(after(from), after(until), limit)
+            .credentials_expiring(Expiry::after_all_at(after(from)), after(until), limit)
             .await
             .unwrap();
         found.into_iter().map(|found| found.id).collect::<Vec<_>>()
@@ -1174,12 +1174,34 @@ async fn credentials_that_end_are_swept_in_order() {
     assert_eq!(sweep(0, 100, 10).await, [ids[1], ids[2], ids[0]]);
     assert_eq!(sweep(10, 20, 10).await, [ids[2]]);
     assert_eq!(sweep(0, 100, 1).await, [ids[1]]);
+
+    // Many may end at the same instant: none is passed over at the end of a batch.
+    for _ in 0..4 {
+        world
+            .labelled(&connection, "same", None, Some(after(50)), NOW)
+            .await
+            .unwrap();
+    }
+    let (mut place, mut seen) = (Expiry::after_all_at(after(30)), Vec::new());
+    loop {
+        let found = world
+            .store
+            .credentials_expiring(place, after(100), 3)
+            .await
+            .unwrap();
+        let Some(last) = found.last() else { break };
+        place = Expiry::of(last);
+        seen.extend(found.iter().map(|found| found.id));
+    }
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(seen.len(), 4);
     assert_eq!(
         world.store.next_credential_expiry(NOW).await.unwrap(),
         Some(after(10))
     );
     assert_eq!(
-        world.store.next_credential_expiry(after(30)).await.unwrap(),
+        world.store.next_credential_expiry(after(50)).await.unwrap(),
         None
     );
 }

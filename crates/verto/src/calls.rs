@@ -26,7 +26,7 @@ impl Endpoint {
         let outcome = match request.call() {
             Err(refusal) => Err(refusal),
             Ok(params) => match request.method {
-                Method::Invite => self.invite(id, sessid, answer, &params),
+                Method::Invite => self.invite((id, sessid), answer, &params, now),
                 Method::Bye => self.bye(id, answer, &params, now),
                 Method::Answer => self.answer(id, answer, &params),
                 Method::Modify => self.modify(id, answer, &params),
@@ -80,10 +80,10 @@ impl Endpoint {
 
     fn invite(
         &mut self,
-        id: SocketId,
-        sessid: SessionId,
+        (id, sessid): (SocketId, SessionId),
         request: Option<&RequestId>,
         params: &CallParams<'_>,
+        now: Time,
     ) -> Result<(), Refusal> {
         params.require_dialog()?;
         let name = params.call_id()?;
@@ -107,7 +107,7 @@ impl Endpoint {
                 sessid,
             },
         );
-        if session.legs.len() >= self.config.max_legs {
+        if session.legs.len() >= self.config.max_legs || !session.calls.take(now) {
             // An error here would be shown as a busy callee, whatever was meant.
             Leg::calling(leg, name, client_state).bye(HangupCause::SwitchCongestion, &mut wire);
             return Ok(());

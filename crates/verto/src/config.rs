@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use ringtrip_model::Timestamp;
 
+use crate::socket::Rate;
+
 /// Times and limits of an endpoint. The defaults are those of the protocol's description; a test or
 /// a node with little memory may lower them.
 #[derive(Debug, Clone)]
@@ -41,6 +43,10 @@ pub struct Config {
     pub frames_per_second: u32,
     /// Frames that a socket may send at once.
     pub frame_burst: u32,
+    /// Calls per second that a session may place in the long run.
+    pub calls_per_second: u32,
+    /// Calls that a session may place at once.
+    pub call_burst: u32,
     /// Sockets that have not logged in; beyond it the oldest of them is closed.
     pub max_half_open: usize,
     /// Sessions of one user; beyond it a login is refused.
@@ -49,6 +55,22 @@ pub struct Config {
     pub max_legs: usize,
     /// Unanswered requests of one session; beyond it a request is refused.
     pub max_outstanding: usize,
+}
+
+impl Config {
+    pub(crate) const fn frame_rate(&self) -> Rate {
+        Rate {
+            per_second: self.frames_per_second,
+            burst: self.frame_burst,
+        }
+    }
+
+    pub(crate) const fn call_rate(&self) -> Rate {
+        Rate {
+            per_second: self.calls_per_second,
+            burst: self.call_burst,
+        }
+    }
 }
 
 impl Default for Config {
@@ -70,6 +92,8 @@ impl Default for Config {
             max_frame_bytes: 1024 * 1024,
             frames_per_second: 200,
             frame_burst: 400,
+            calls_per_second: 10,
+            call_burst: 60,
             max_half_open: 1024,
             max_sessions_per_user: 32,
             max_legs: 16,

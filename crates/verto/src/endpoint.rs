@@ -104,7 +104,7 @@ impl Endpoint {
         }
         // The speed test sends hundreds of frames at once, and they cost nothing.
         let free = !guest && text.starts_with("#SP");
-        if !free && !socket.allowance.take(&self.config, now) {
+        if !free && !socket.allowance.take(now) {
             return self.close_socket(id, CloseReason::Flood, now);
         }
         match Frame::read(text) {

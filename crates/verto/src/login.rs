@@ -13,7 +13,9 @@ use crate::leg::Leg;
 use crate::message::{ClientReadyBody, EmptyBody, MessageBody, Refusal, Request, RequestId};
 use crate::outbox::{CloseReason, Output};
 use crate::session::{Presence, Session, UserKey, Wire};
-use crate::socket::{Login, LoginStep, MAX_LOGINS, MAX_SESSIONS, Socket, Stage, next_ping};
+use crate::socket::{
+    Allowance, Login, LoginStep, MAX_LOGINS, MAX_SESSIONS, Socket, Stage, next_ping,
+};
 use crate::timers::Timer;
 
 /// Revocations that a login under way could have missed.
@@ -268,7 +270,9 @@ impl Endpoint {
                     .entry(UserKey::new(&identity.party))
                     .or_default()
                     .insert(sessid);
-                let session = Session::new(sessid, voice_sdk_id, report, id, identity, expires);
+                let calls = Allowance::new(self.config.call_rate(), now);
+                let session =
+                    Session::new(sessid, voice_sdk_id, report, id, identity, expires, calls);
                 self.sessions.insert(sessid, session);
             }
             Grant::Renewed(_) | Grant::Returned(_) => {

@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::leg::{Leg, same_name};
 use crate::message::{self, Refusal, RequestId};
 use crate::outbox::{Outbox, Output};
+use crate::socket::Allowance;
 use crate::{Config, message::InfoBody};
 
 /// Ended calls that a session remembers, so that crossing byes succeed.
@@ -23,6 +24,8 @@ pub(crate) struct Session {
     pub(crate) identity: Identity,
     /// When its credential ends.
     pub(crate) expires: Option<Time>,
+    /// How often it may place a call.
+    pub(crate) calls: Allowance,
     pub(crate) call_report_id: String,
     /// In the order they began; few, so they are searched one by one.
     pub(crate) legs: Vec<Leg>,
@@ -89,6 +92,7 @@ impl Session {
         socket: SocketId,
         identity: Identity,
         expires: Option<Time>,
+        calls: Allowance,
     ) -> Self {
         Self {
             head: Head {
@@ -98,6 +102,7 @@ impl Session {
             },
             identity,
             expires,
+            calls,
             call_report_id,
             legs: Vec::new(),
             ended: VecDeque::new(),

@@ -68,7 +68,7 @@ impl Socket {
             voice_sdk_id,
             opened: now,
             last_heard: now,
-            allowance: Allowance::new(config, now),
+            allowance: Allowance::new(config.frame_rate(), now),
             refusals: 0,
             logins: VecDeque::new(),
             stage: Stage::Guest {
@@ -106,30 +106,41 @@ impl Socket {
     }
 }
 
-/// A token bucket, in thousandths of a frame.
+/// How often something may happen.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rate {
+    /// In the long run.
+    pub(crate) per_second: u32,
+    /// At once.
+    pub(crate) burst: u32,
+}
+
+/// A token bucket, in thousandths of a token; full at first.
 #[derive(Debug)]
 pub(crate) struct Allowance {
+    rate: Rate,
     millis: u64,
     at: Time,
 }
 
 impl Allowance {
-    fn new(config: &Config, now: Time) -> Self {
+    pub(crate) const fn new(rate: Rate, now: Time) -> Self {
         Self {
-            millis: u64::from(config.frame_burst) * 1000,
+            rate,
+            millis: rate.burst as u64 * 1000,
             at: now,
         }
     }
 
-    /// Takes one frame; returns false when too many came.
-    pub(crate) fn take(&mut self, config: &Config, now: Time) -> bool {
+    /// Takes one token; returns false when there is none.
+    pub(crate) fn take(&mut self, now: Time) -> bool {
         let passed_ms = u64::try_from(now.since(self.at).as_millis()).unwrap_or(u64::MAX);
         if passed_ms > 0 {
-            let gained = passed_ms.saturating_mul(u64::from(config.frames_per_second));
+            let gained = passed_ms.saturating_mul(u64::from(self.rate.per_second));
             self.millis = self
                 .millis
                 .saturating_add(gained)
-                .min(u64::from(config.frame_burst) * 1000);
+                .min(u64::from(self.rate.burst) * 1000);
             // What is left of a millisecond counts next time.
             self.at += Duration::from_millis(passed_ms);
         }
@@ -156,13 +167,12 @@ mod tests {
 
     #[test]
     fn allowance_refills_up_to_its_burst() {
-        let config = Config {
-            frames_per_second: 10,
-            frame_burst: 3,
-            ..Config::default()
+        let rate = Rate {
+            per_second: 10,
+            burst: 3,
         };
-        let mut allowance = Allowance::new(&config, Time::ZERO);
-        let mut take = |ms| allowance.take(&config, Time::from_millis(ms));
+        let mut allowance = Allowance::new(rate, Time::ZERO);
+        let mut take = |ms| allowance.take(Time::from_millis(ms));
         assert_eq!(
             [take(0), take(0), take(0), take(0)],
             [true, true, true, false]

@@ -55,7 +55,11 @@ impl History {
 
     /// Queues an event.
     pub(crate) fn event(&self, event: CallEvent, clock: Clock) {
-        let reserved = if is_milestone(&event.kind) { QUEUE / 4 } else { QUEUE / 2 };
+        let reserved = if is_milestone(&event.kind) {
+            QUEUE / 4
+        } else {
+            QUEUE / 2
+        };
         if self.queue.capacity() > reserved {
             let at = clock.wall_at(event.time);
             self.push(Entry::Event(event, at));

@@ -5,6 +5,7 @@
 //! takes time (the store) runs in tasks of its own and comes back as an input.
 
 pub(crate) mod expiry;
+mod guesses;
 mod history;
 mod login;
 mod media;
@@ -12,6 +13,7 @@ mod switch;
 mod verto;
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -21,13 +23,14 @@ use axum::extract::ws::Utf8Bytes;
 use ringtrip_cluster::{Bus, Revocation};
 use ringtrip_media::{Control, ControlOutput, ShardEvent};
 use ringtrip_model::{
-    CallId, ChannelLimits, Generator, Identity, LegEvent, LoginRefusal, PermitRefusal,
-    PermitRequest, Route, SessionId, SocketId, Time,
+    CallId, ChannelLimits, Generator, Identity, LegEvent, LoginRefusal, LoginRequest, MediaCommand,
+    MediaEvent, MediaFailure, PermitRefusal, PermitRequest, Route, SessionId, SocketId, Time,
 };
 use ringtrip_store::Store;
 use ringtrip_verto::CloseReason;
 use tokio::sync::{mpsc, watch};
 
+use self::guesses::{Guess, Guesses};
 pub(crate) use self::history::History;
 pub(crate) use self::media::{MediaThreads, MediaThreadsConfig};
 use self::switch::Calls;
@@ -43,7 +46,11 @@ const BATCH: usize = 64;
 #[derive(Debug)]
 pub(crate) enum Input {
     /// A WebSocket opened.
-    Opened { socket: SocketId, outbox: Outbox },
+    Opened {
+        socket: SocketId,
+        source: IpAddr,
+        outbox: Outbox,
+    },
     /// A text frame arrived.
     Frame { socket: SocketId, text: Utf8Bytes },
     /// A WebSocket closed.
@@ -52,6 +59,7 @@ pub(crate) enum Input {
     Authenticated {
         socket: SocketId,
         request: u64,
+        guess: Option<Guess>,
         result: Result<Identity, LoginRefusal>,
     },
     /// A destination was looked up.
@@ -91,6 +99,8 @@ pub(crate) struct Signalling {
     threads: MediaThreads,
     history: History,
     metrics: Arc<Metrics>,
+    /// Who guessed passwords lately.
+    guesses: Guesses,
     /// Sessions that can be called, for the count of them.
     bound: HashSet<SessionId>,
     /// Calls whose place is being looked up.
@@ -119,6 +129,7 @@ pub(crate) async fn run(
         threads: parts.threads,
         history: parts.history,
         metrics: parts.metrics,
+        guesses: Guesses::default(),
         bound: HashSet::new(),
         permits_asked: HashSet::new(),
         results,
@@ -177,10 +188,10 @@ impl Signalling {
     fn handle_timeout(&mut self) {
         let now = self.clock.now();
         if self.endpoint.poll_timeout().is_some_and(|due| due <= now) {
-            self.endpoint.handle_timeout(now);
+            self.endpoint(|endpoint| endpoint.handle_timeout(now));
         }
         if self.control.poll_timeout().is_some_and(|due| due <= now) {
-            self.control.handle_timeout(now);
+            self.control(|control| control.handle_timeout(now));
         }
         self.calls.handle_timeout(now);
         self.drain(now);
@@ -189,22 +200,31 @@ impl Signalling {
     fn handle(&mut self, input: Input) {
         let now = self.clock.now();
         match input {
-            Input::Opened { socket, outbox } => {
-                self.sockets.insert(socket, outbox);
-                self.endpoint.handle_opened(socket, now);
+            Input::Opened {
+                socket,
+                source,
+                outbox,
+            } => {
+                self.sockets.insert(socket, source, outbox);
+                self.endpoint(|endpoint| endpoint.handle_opened(socket, now));
             }
             Input::Frame { socket, text } => self.handle_frame(socket, &text, now),
             Input::Closed { socket } => {
                 self.sockets.remove(socket);
-                self.endpoint.handle_closed(socket, now);
+                self.endpoint(|endpoint| endpoint.handle_closed(socket, now));
             }
             Input::Authenticated {
                 socket,
                 request,
+                guess,
                 result,
             } => {
-                self.endpoint
-                    .handle_authenticated(socket, request, result, now);
+                if let Some(guess) = guess {
+                    self.guesses.judged(guess, result.is_ok(), now);
+                }
+                self.endpoint(|endpoint| {
+                    endpoint.handle_authenticated(socket, request, result, now);
+                });
             }
             Input::Routed { call, route } => self.calls.handle_route(call, route, now),
             Input::Limits { request, limits } => {
@@ -214,7 +234,9 @@ impl Signalling {
                     self.calls.handle_permit(request.call, result, now);
                 }
             }
-            Input::Shard { shard, event } => self.control.handle_shard(shard, event, now),
+            Input::Shard { shard, event } => {
+                self.control(|control| control.handle_shard(shard, event, now));
+            }
         }
         self.drain(now);
     }
@@ -235,9 +257,38 @@ impl Signalling {
         }
     }
 
+    /// Runs a step of the signalling engine; a panic in it is counted and costs that step alone.
+    fn endpoint(&mut self, step: impl FnOnce(&mut ringtrip_verto::Endpoint)) {
+        if catch_unwind(AssertUnwindSafe(|| step(&mut self.endpoint))).is_err() {
+            self.metrics.panics_total.fetch_add(1, Ordering::Relaxed);
+            tracing::error!("a step of signalling panicked");
+        }
+    }
+
+    /// Runs a step of media's control; false if it panicked.
+    fn control(&mut self, step: impl FnOnce(&mut Control)) -> bool {
+        let done = catch_unwind(AssertUnwindSafe(|| step(&mut self.control))).is_ok();
+        if !done {
+            self.metrics.panics_total.fetch_add(1, Ordering::Relaxed);
+            tracing::error!("a step of media control panicked");
+        }
+        done
+    }
+
+    /// A description that brings control down costs its own leg, and nobody else anything.
+    fn command_media(&mut self, command: MediaCommand, now: Time) {
+        let leg = command.leg();
+        if !self.control(|control| control.handle_command(command, now)) {
+            self.control(|control| control.abandon(leg, now));
+            let failure = Some(MediaFailure::BadDescription);
+            self.calls
+                .handle_media(MediaEvent::Failed { leg, failure }, now);
+        }
+    }
+
     fn revoke(&mut self, revocation: Revocation) {
         let now = self.clock.now();
-        self.endpoint.handle_revoked(revocation.scope, now);
+        self.endpoint(|endpoint| endpoint.handle_revoked(revocation.scope, now));
         self.drain(now);
         // Whoever asked may have given up waiting.
         let _ = revocation.done.send(());
@@ -247,7 +298,7 @@ impl Signalling {
         let now = self.clock.now();
         self.calls.abort_all(now);
         self.drain(now);
-        self.endpoint.handle_shutdown(now);
+        self.endpoint(|endpoint| endpoint.handle_shutdown(now));
         self.drain(now);
     }
 
@@ -290,7 +341,7 @@ impl Signalling {
                         socket = socket.0,
                         "a client reads too slowly; its socket is closed"
                     );
-                    self.endpoint.handle_closed(socket, now);
+                    self.endpoint(|endpoint| endpoint.handle_closed(socket, now));
                 }
             }
             Output::Close { socket, reason } => self.sockets.close(socket, reason),
@@ -299,6 +350,22 @@ impl Signalling {
                 request,
                 login,
             } => {
+                let guess = match &login {
+                    LoginRequest::Token(_) => None,
+                    LoginRequest::Password { user, .. } => {
+                        let source = self.sockets.source(socket);
+                        source.map(|source| Guess::new(source, user))
+                    }
+                };
+                if guess
+                    .as_ref()
+                    .is_some_and(|guess| !self.guesses.may_try(guess, now))
+                {
+                    let refused = Err(LoginRefusal::WrongPassword);
+                    return self.endpoint(|endpoint| {
+                        endpoint.handle_authenticated(socket, request, refused, now);
+                    });
+                }
                 let (store, clock) = (self.store.clone(), self.clock);
                 let results = self.results.clone();
                 tokio::spawn(async move {
@@ -307,6 +374,7 @@ impl Signalling {
                     let _ = results.send(Input::Authenticated {
                         socket,
                         request,
+                        guess,
                         result,
                     });
                 });
@@ -345,8 +413,10 @@ impl Signalling {
     fn carry_out_switch(&mut self, output: ringtrip_switch::Output, now: Time) {
         use ringtrip_switch::Output;
         match output {
-            Output::Leg(command) => self.endpoint.handle_command(command, now),
-            Output::Media(command) => self.control.handle_command(command, now),
+            Output::Leg(command) => {
+                self.endpoint(|endpoint| endpoint.handle_command(command, now));
+            }
+            Output::Media(command) => self.command_media(command, now),
             Output::NeedRoute(request) => {
                 let (store, bus, clock) = (self.store.clone(), self.bus.clone(), self.clock);
                 let results = self.results.clone();

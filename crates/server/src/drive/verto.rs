@@ -1,6 +1,7 @@
 //! Carries the signalling engine's frames to and from WebSockets, and asks the store who logs in.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -73,13 +74,24 @@ impl Outbox {
 /// The sockets of this node, by the name the engine knows them by.
 #[derive(Debug, Default)]
 pub(crate) struct Sockets {
-    open: HashMap<SocketId, Outbox>,
+    open: HashMap<SocketId, Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    source: IpAddr,
+    outbox: Outbox,
 }
 
 impl Sockets {
     /// Takes in a socket.
-    pub(crate) fn insert(&mut self, socket: SocketId, outbox: Outbox) {
-        self.open.insert(socket, outbox);
+    pub(crate) fn insert(&mut self, socket: SocketId, source: IpAddr, outbox: Outbox) {
+        self.open.insert(socket, Open { source, outbox });
+    }
+
+    /// Returns where a socket comes from.
+    pub(crate) fn source(&self, socket: SocketId) -> Option<IpAddr> {
+        self.open.get(&socket).map(|open| open.source)
     }
 
     /// Forgets a socket that is gone.
@@ -98,7 +110,7 @@ impl Sockets {
         let sent = self
             .open
             .get(&socket)
-            .is_none_or(|outbox| outbox.send(frame));
+            .is_none_or(|open| open.outbox.send(frame));
         if !sent {
             self.open.remove(&socket);
         }
@@ -107,7 +119,7 @@ impl Sockets {
 
     /// Closes a socket after what is queued for it.
     pub(crate) fn close(&mut self, socket: SocketId, reason: CloseReason) {
-        if let Some(outbox) = self.open.remove(&socket) {
+        if let Some(Open { outbox, .. }) = self.open.remove(&socket) {
             // If the queue is full, dropping the outbox closes the socket all the same.
             let _ = outbox.sender.try_send(ToSocket::Close(reason));
         }
@@ -117,11 +129,19 @@ impl Sockets {
 /// Serves one WebSocket until either side closes it.
 pub(crate) async fn serve_socket(
     mut stream: WebSocket,
-    socket: SocketId,
+    (socket, source): (SocketId, IpAddr),
     inputs: mpsc::Sender<Input>,
 ) {
     let (outbox, mut inbox) = outbox();
-    if inputs.send(Input::Opened { socket, outbox }).await.is_err() {
+    if inputs
+        .send(Input::Opened {
+            socket,
+            source,
+            outbox,
+        })
+        .await
+        .is_err()
+    {
         return;
     }
     loop {
@@ -189,7 +209,7 @@ mod tests {
     fn a_slow_reader_is_cut_off_at_a_megabyte() {
         let (outbox, inbox) = outbox();
         let (socket, mut sockets) = (SocketId(1), Sockets::default());
-        sockets.insert(socket, outbox);
+        sockets.insert(socket, IpAddr::from([127, 0, 0, 1]), outbox);
         for _ in 0..16 {
             assert!(sockets.send(socket, "x".repeat(64 * 1024)));
         }
@@ -206,7 +226,7 @@ mod tests {
     fn a_slow_reader_is_cut_off_at_the_frame_bound() {
         let (outbox, _inbox) = outbox();
         let (socket, mut sockets) = (SocketId(1), Sockets::default());
-        sockets.insert(socket, outbox);
+        sockets.insert(socket, IpAddr::from([127, 0, 0, 1]), outbox);
         let sent = (0..1000)
             .take_while(|_| sockets.send(socket, "x".to_owned()))
             .count();

@@ -30,6 +30,10 @@ use crate::sdp;
 pub const FRAME: Duration = Duration::from_millis(20);
 /// Bytes of sound in a packet, what it says of itself included.
 const PAYLOAD: usize = 60;
+/// Browsers check a path every 48 ms at first and every 480 ms later, however often it fails.
+const FIRST_CHECK: Duration = Duration::from_millis(50);
+const LAST_CHECK: Duration = Duration::from_millis(480);
+const CHECKS: usize = 60;
 /// Never, as far as a run is concerned.
 const NEVER: Time = Time::from_secs(1_000_000);
 
@@ -113,7 +117,7 @@ impl Air {
         };
         Ok(Self {
             base,
-            crypto: Arc::new(str0m::crypto::from_feature_flags()),
+            crypto: Arc::new(crate::handshake::provider()),
             fingerprint,
             shards: (0..threads).map(shard).collect(),
             peers: BTreeMap::new(),
@@ -164,6 +168,9 @@ impl Air {
             .set_crypto_provider(Arc::clone(&self.crypto))
             .set_rtp_mode(true)
             .clear_codecs();
+        config.set_initial_stun_rto(FIRST_CHECK);
+        config.set_max_stun_rto(LAST_CHECK);
+        config.set_max_stun_retransmits(CHECKS);
         for codec in &abilities.codecs {
             config = match codec {
                 AudioCodec::Opus => config.enable_opus(true, false),
@@ -268,7 +275,7 @@ impl Air {
         }
         let seed = self.seed ^ ((device as u64) << 1) ^ u64::from(up);
         let link = self.links.entry((device, up)).or_insert_with(|| Link::new(seed));
-        match link.fate(&self.weather, now) {
+        match link.fate(&self.weather, &bytes, now) {
             Fate::Lost => self.counted.fault(Fault::PacketLost),
             Fate::Arrives(at) => {
                 if at > now + self.weather.delay {

@@ -171,6 +171,15 @@ impl Run {
                 self.disturb(disturbance);
             }
             self.revive();
+            self.check_forwarding();
+        }
+    }
+
+    /// Compares what media threads do with what people were told.
+    fn check_forwarding(&mut self) {
+        let ground = &mut self.world.ground;
+        for (leg, held, partner) in ground.plane.forwarding().unwrap_or_default() {
+            ground.checks.check_forwarding(leg, held, partner, self.world.now);
         }
     }
 

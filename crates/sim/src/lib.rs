@@ -26,6 +26,7 @@ mod check;
 pub mod clock;
 pub mod dice;
 pub mod facts;
+mod handshake;
 pub mod net;
 pub mod node;
 pub mod paper;

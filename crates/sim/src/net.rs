@@ -101,16 +101,31 @@ pub struct Link {
     seed: u64,
     moment: Time,
     nth: u64,
+    handshakes_lost: u32,
 }
+
+/// So many datagrams of handshakes in a row are lost at most, but in a burst that spares nothing.
+/// Both sides repeat theirs ever more rarely; beyond this a run would hang on luck, not on us.
+const MAX_HANDSHAKES_LOST: u32 = 2;
 
 impl Link {
     /// Makes a link.
     pub const fn new(seed: u64) -> Self {
-        Self { seed, moment: Time::ZERO, nth: 0 }
+        Self { seed, moment: Time::ZERO, nth: 0, handshakes_lost: 0 }
     }
 
     /// Decides what becomes of a datagram that leaves now.
-    pub fn fate(&mut self, weather: &Weather, now: Time) -> Fate {
+    pub fn fate(&mut self, weather: &Weather, bytes: &[u8], now: Time) -> Fate {
+        // RFC 7983 §7.
+        let handshake = bytes.first().is_some_and(|first| (20..64).contains(first));
+        let drawn = self.draw(weather, handshake, now);
+        if handshake {
+            self.handshakes_lost = if drawn == Fate::Lost { self.handshakes_lost + 1 } else { 0 };
+        }
+        drawn
+    }
+
+    fn draw(&mut self, weather: &Weather, handshake: bool, now: Time) -> Fate {
         if now != self.moment {
             self.moment = now;
             self.nth = 0;
@@ -127,7 +142,8 @@ impl Link {
         };
         let jitter = u64::try_from(weather.jitter.as_micros()).unwrap_or(0);
         let arrival = |extra| now + weather.delay + Duration::from_micros(extra);
-        if draw(100) < u64::from(weather.loss) {
+        let spared = handshake && self.handshakes_lost >= MAX_HANDSHAKES_LOST && weather.loss < 100;
+        if draw(100) < u64::from(weather.loss) && !spared {
             return Fate::Lost;
         }
         let twice = draw(100) < u64::from(weather.repeats);
@@ -156,14 +172,18 @@ mod tests {
         let weather = Weather { loss: 30, repeats: 10, jitter: Duration::from_millis(40), ..Weather::FAIR };
         let fates = |from: u64| -> Vec<Fate> {
             let mut link = Link::new(9);
-            (from..1_000).map(|n| link.fate(&weather, Time::from_millis(n * 20))).collect()
+            (from..1_000).map(|n| link.fate(&weather, &[0x80], Time::from_millis(n * 20))).collect()
         };
         assert_eq!(fates(0)[500..], fates(500)[..]);
         let lost = fates(0).iter().filter(|fate| **fate == Fate::Lost).count();
         assert!((250..350).contains(&lost), "{lost}");
         assert!(fates(0).iter().any(|fate| matches!(fate, Fate::ArrivesTwice(..))));
         let mut link = Link::new(9);
-        let together: Vec<Fate> = (0..50).map(|_| link.fate(&weather, Time::ZERO)).collect();
+        let together: Vec<Fate> = (0..50).map(|_| link.fate(&weather, &[0x80], Time::ZERO)).collect();
+        let handshakes: Vec<Fate> =
+            (0..1_000).map(|n| link.fate(&weather, &[22], Time::from_millis(n * 20))).collect();
+        assert!(handshakes.windows(2).any(|two| two == [Fate::Lost; 2]));
+        assert!(!handshakes.windows(3).any(|three| three == [Fate::Lost; 3]));
         assert!(together.contains(&Fate::Lost) && together.iter().any(|fate| *fate != Fate::Lost));
     }
 }

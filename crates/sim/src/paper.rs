@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ringtrip_media::plan::{AnchorId, Fingerprint};
 use ringtrip_media::{ShardCommand, ShardEvent};
-use ringtrip_model::{Digit, LegQuality, MediaFailure, Time};
+use ringtrip_model::{Digit, LegId, LegQuality, MediaFailure, Time};
 
 use crate::clock::Agenda;
 use crate::dice::Dice;
@@ -69,6 +69,7 @@ enum Fate {
 }
 
 struct Anchor {
+    leg: LegId,
     replaces: Option<AnchorId>,
     remote: Option<String>,
     state: State,
@@ -121,6 +122,24 @@ impl Paper {
     pub fn slow_down(&mut self, by: Duration, until: Time) {
         self.counted.fault(Fault::SlowMediaThread);
         self.slow = Some((by, until));
+    }
+
+    /// Returns what is forwarded for each leg, unless a command is on its way that would change it:
+    /// whether it holds, and with whom it is joined.
+    pub fn forwarding(&self) -> Option<Vec<(LegId, bool, Option<LegId>)>> {
+        let mut forwarded = Vec::new();
+        for thread in &self.threads {
+            if !thread.commands.is_empty() {
+                return None;
+            }
+            for (id, anchor) in &thread.anchors {
+                if thread.acting(*id) == Some(*id) {
+                    let partner = anchor.partner.and_then(|partner| thread.anchors.get(&partner));
+                    forwarded.push((anchor.leg, anchor.held, partner.map(|partner| partner.leg)));
+                }
+            }
+        }
+        Some(forwarded)
     }
 
     fn half(&mut self, abilities: &Abilities) -> Half {
@@ -180,8 +199,9 @@ impl Paper {
     fn carry_out(&mut self, shard: usize, command: ShardCommand, now: Time) {
         let thread = &mut self.threads[shard];
         match command {
-            ShardCommand::Open { anchor, replaces, .. } => {
+            ShardCommand::Open { anchor, leg, replaces, .. } => {
                 let new = Anchor {
+                    leg,
                     replaces,
                     remote: None,
                     state: State::Waiting,

@@ -68,10 +68,9 @@ impl Disturbance {
         let mut weights = Self::ALL.to_vec();
         for _ in 0..3 {
             let at = dice.below(weights.len());
-            weights[at].0 += match weights[at].1 {
-                Self::Delete | Self::SwitchOff | Self::Flood | Self::TooLarge => 3,
-                _ => 12,
-            };
+            // Some leave little to disturb, or cost much.
+            let rare = [Self::Delete, Self::SwitchOff, Self::Flood, Self::TooLarge];
+            weights[at].0 += if rare.contains(&weights[at].1) { 3 } else { 12 };
         }
         weights
     }
@@ -129,15 +128,8 @@ impl Run {
                     self.world.break_socket(device, how);
                 }
             }
-            Disturbance::Unplug | Disturbance::StayAway => {
-                let away = match disturbance {
-                    Disturbance::Unplug => self.dice.millis(500, 20_000),
-                    _ => self.dice.millis(65_000, 130_000),
-                };
-                if let Some(device) = self.talking_device() {
-                    self.world.unplug(device, away);
-                }
-            }
+            Disturbance::Unplug => self.unplug((500, 20_000)),
+            Disturbance::StayAway => self.unplug((65_000, 130_000)),
             Disturbance::Reload => {
                 if let Some(device) = self.talking_device() {
                     if !self.world.browsers[device].active_calls().is_empty() {
@@ -200,15 +192,8 @@ impl Run {
                 let until = now + self.dice.millis(2_000, 10_000);
                 self.world.ground.plane.slow_down(by, until);
             }
-            Disturbance::Mute | Disturbance::MuteForGood => {
-                let away = match disturbance {
-                    Disturbance::Mute => self.dice.millis(1_000, 30_000),
-                    _ => self.dice.millis(61_000, 90_000),
-                };
-                if let Some(device) = self.talking_device() {
-                    self.world.mute(device, away);
-                }
-            }
+            Disturbance::Mute => self.mute((1_000, 30_000)),
+            Disturbance::MuteForGood => self.mute((61_000, 90_000)),
             Disturbance::Nonsense => self.talk_nonsense(),
             Disturbance::TooLarge => {
                 let large = format!("{{\"id\":\"{}\"}}", "x".repeat(66_000));
@@ -225,6 +210,20 @@ impl Run {
                 }
             }
             Disturbance::WrongLogin => self.log_in_wrongly(),
+        }
+    }
+
+    fn unplug(&mut self, (from, to): (u64, u64)) {
+        let away = self.dice.millis(from, to);
+        if let Some(device) = self.talking_device() {
+            self.world.unplug(device, away);
+        }
+    }
+
+    fn mute(&mut self, (from, to): (u64, u64)) {
+        let away = self.dice.millis(from, to);
+        if let Some(device) = self.talking_device() {
+            self.world.mute(device, away);
         }
     }
 

@@ -205,14 +205,14 @@ impl Checks {
             LegCommand::Hangup { cause, .. } => {
                 let Some(track) = self.legs.get(&leg) else { return };
                 let answered = track.answered_at.is_some() && track.state == "answering";
-                match cause {
-                    HangupCause::NoAnswer | HangupCause::NoUserResponse if track.role == "caller" => {
-                        self.report.fault(Fault::NoAnswer);
-                    }
-                    HangupCause::IncompatibleDestination if answered || track.role == "caller" => {
-                        self.report.fault(Fault::NoCommonCodec);
-                    }
-                    _ => {}
+                let caller = track.role == "caller";
+                let unanswered = [HangupCause::NoAnswer, HangupCause::NoUserResponse];
+                if caller && unanswered.contains(cause) {
+                    self.report.fault(Fault::NoAnswer);
+                }
+                let read = self.calls.get(&track.call).is_some_and(|call| call.state != "reading");
+                if *cause == HangupCause::IncompatibleDestination && (answered || caller && read) {
+                    self.report.fault(Fault::NoCommonCodec);
                 }
                 self.leg_step(leg, "ended");
             }
@@ -287,7 +287,21 @@ impl Checks {
         }
     }
 
-    /// Returns the leg's state if it is known.
+    /// Checks what a media thread does for a leg against what its party was told.
+    pub(crate) fn check_forwarding(&mut self, leg: LegId, held: bool, partner: Option<LegId>, now: Time) {
+        let Some(track) = self.legs.get(&leg).filter(|track| track.talks()) else { return };
+        let told = track.hold == "held";
+        let far = self.calls.get(&track.call).filter(|call| call.state == "bridged").and_then(|call| {
+            if call.caller == leg { call.accepted } else { Some(call.caller) }
+        });
+        if held != told {
+            self.wrong(now, format!("{leg} is held: {told}, but for media: {held}"));
+        }
+        if far.is_some() && partner != far {
+            self.wrong(now, format!("{leg} talks to {far:?}, but for media to {partner:?}"));
+        }
+    }
+
     pub(crate) fn leg_is_over(&self, leg: LegId) -> bool {
         self.legs.get(&leg).is_some_and(|track| !track.is_alive())
     }

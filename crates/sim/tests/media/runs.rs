@@ -69,12 +69,26 @@ fn codecs(dice: &mut Dice) -> [&'static [AudioCodec]; 2] {
     SPOKEN[dice.below(SPOKEN.len())]
 }
 
-fn play(seed: u64, keep_trace: bool) -> (Result<(), String>, Report, Vec<String>) {
+/// What came of a call.
+struct Played {
+    result: Result<(), String>,
+    set_up: Duration,
+    report: Report,
+    lines: Vec<String>,
+}
+
+impl Played {
+    fn failed(mistake: String) -> Self {
+        Self { result: Err(mistake), set_up: Duration::MAX, report: Report::default(), lines: Vec::new() }
+    }
+}
+
+fn play(seed: u64, keep_trace: bool) -> Played {
     let mut dice = Dice::new(seed, "episodes");
     let weather = weather(seed, &mut dice);
     let mut talk = match Conversation::begin(seed, codecs(&mut dice), weather, keep_trace) {
         Ok(talk) => talk,
-        Err(mistake) => return (Err(mistake), Report::default(), Vec::new()),
+        Err(mistake) => return Played::failed(format!("{mistake}\n    in {weather:?}")),
     };
     let mut result = talk.expect_sound("the answer");
     for n in 0..4 {
@@ -90,7 +104,12 @@ fn play(seed: u64, keep_trace: bool) -> (Result<(), String>, Report, Vec<String>
         result = Err(format!("{mistake} ({result:?})"));
     }
     let lines = checks.trace.lines().to_vec();
-    (result.map_err(|mistake| format!("{mistake}\n    in {weather:?}")), checks.report.clone(), lines)
+    Played {
+        result: result.map_err(|mistake| format!("{mistake}\n    in {weather:?}")),
+        set_up: talk.set_up,
+        report: checks.report.clone(),
+        lines,
+    }
 }
 
 fn happen(talk: &mut Conversation, episode: Episode, dice: &mut Dice) -> Result<(), String> {
@@ -194,17 +213,19 @@ fn sound_flows_when_it_should_and_stops_when_it_should() {
     };
     let mut report = Report::default();
     let mut failures = Vec::new();
+    let (mut runs, mut slow) = (0, 0);
     for seed in seeds {
         let played = catch_unwind(AssertUnwindSafe(|| play(seed, one.is_some())));
-        let (result, counted, lines) = played.unwrap_or_else(|panic| {
-            let text = panic.downcast_ref::<String>().cloned().unwrap_or_default();
-            (Err(text), Report::default(), Vec::new())
+        let played = played.unwrap_or_else(|panic| {
+            Played::failed(panic.downcast_ref::<String>().cloned().unwrap_or_default())
         });
-        for line in lines {
+        for line in played.lines {
             println!("{line}");
         }
-        report.merge(&counted);
-        if let Err(mistake) = result {
+        runs += 1;
+        slow += u32::from(played.set_up > Duration::from_secs(10));
+        report.merge(&played.report);
+        if let Err(mistake) = played.result {
             failures.push(format!("seed {seed}: {mistake}"));
         }
         if failures.len() >= MAX_FAILURES {
@@ -213,6 +234,7 @@ fn sound_flows_when_it_should_and_stops_when_it_should() {
     }
     println!("{report}");
     assert!(failures.is_empty(), "play one again with SIM_SEED:\n{}", failures.join("\n"));
+    assert!(slow * 20 <= runs, "{slow} of {runs} calls took more than 10 s to be set up");
     let met = Fault::OF_PACKETS.iter().chain(&[
         Fault::SocketReset,
         Fault::Takeover,

@@ -1,0 +1,262 @@
+//! `ringtrip serve` and the commands around it.
+
+mod support;
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+use support::http::{Http, Rest};
+use support::phone::Phone;
+use support::process::{Ended, Server, command, run};
+use tempfile::TempDir;
+
+/// A folder with a configuration for free ports of loopback.
+struct Installation {
+    folder: TempDir,
+}
+
+impl Installation {
+    fn new(more: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!(
+            "http_addr = \"127.0.0.1:0\"\nadmin_addr = \"127.0.0.1:0\"\nmedia_addr = \"127.0.0.1:0\"\n\
+             media_threads = 2\ndatabase_url = \"sqlite://{0}/ringtrip.db\"\nkey_file = \"{0}/ringtrip.key\"\n{more}",
+            folder.path().display()
+        );
+        std::fs::write(folder.path().join("ringtrip.toml"), text).unwrap();
+        Self { folder }
+    }
+
+    fn config(&self) -> PathBuf {
+        self.folder.path().join("ringtrip.toml")
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = command(args);
+        command.arg("--config").arg(self.config());
+        command.current_dir(self.folder.path());
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Ended {
+        run(self.command(args))
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        let ended = self.run(args);
+        let printed = ended.success();
+        assert_eq!(printed.lines().count(), 1, "{printed}");
+        serde_json::from_str(printed).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn an_account_and_a_key_made_on_the_command_line_carry_a_login() {
+    let installation = Installation::new("");
+    let email = "ops@acme.example";
+    let account = installation.json(&["account", "create", "--email", email, "--output", "json"]);
+    assert_eq!(account["email"], email);
+    let args = [
+        "api-key",
+        "create",
+        "--account",
+        email,
+        "--name",
+        "ci",
+        "--output",
+        "json",
+    ];
+    let key = installation.json(&args)["api_key"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(key.starts_with("KEY"));
+
+    let mut server = Server::serve(installation.command(&["serve"]));
+    let mut rest = Rest::connect(server.http, &key).await;
+    let me = rest.data("GET", "/v2/whoami", None).await;
+    assert_eq!(me["user_id"], account["user_id"]);
+    let connection =
+        json!({"connection_name": "phones", "user_name": "phones1", "password": "hunter2hunter2"});
+    let connection = rest
+        .data("POST", "/v2/credential_connections", Some(&connection))
+        .await;
+    let body = json!({"connection_id": connection["id"]});
+    let credential = rest
+        .data("POST", "/v2/telephony_credentials", Some(&body))
+        .await;
+    let token = rest.token(credential["id"].as_str().unwrap()).await;
+    let mut phone = Phone::log_in(server.http, &token).await;
+    phone.expect_undisturbed().await;
+    let mut by_connection = Phone::connect(server.http).await;
+    let login = json!({"login": "phones1", "passwd": "hunter2hunter2"});
+    assert_eq!(
+        by_connection.login(login).await["result"]["message"],
+        "logged in"
+    );
+
+    let (status, printed) = server.stop();
+    assert!(status.success(), "{status}");
+    assert_eq!(printed, "", "serve prints nothing: it logs");
+    assert!(!server.log().contains(&key));
+}
+
+#[tokio::test]
+async fn metrics_are_on_the_operators_port_alone() {
+    let installation = Installation::new("");
+    let server = Server::serve(installation.command(&["serve"]));
+    let admin = server.wait_for_log("admin.addr")["admin.addr"].clone();
+    let admin: SocketAddr = admin.as_str().unwrap().parse().unwrap();
+    let mut operator = Http::connect(admin).await;
+    let metrics = operator.get("/metrics").await;
+    assert_eq!(metrics.status, 200);
+    assert!(
+        metrics.text().contains("\nringtrip_sessions_active 0\n"),
+        "{}",
+        metrics.text()
+    );
+    assert_eq!(operator.get("/readyz").await.status, 200);
+    assert_eq!(operator.get("/v2/whoami").await.status, 404);
+
+    let mut public = Http::connect(server.http).await;
+    public.get("/metrics").await.envelope(404);
+    public.get("/portal/dev").await.envelope(404);
+    assert_eq!(public.get("/readyz").await.status, 200);
+    assert_eq!(public.get("/livez").await.status, 200);
+}
+
+#[test]
+fn migrate_makes_the_database_and_may_be_repeated() {
+    let installation = Installation::new("");
+    for _ in 0..2 {
+        installation.run(&["migrate"]).success();
+    }
+    assert!(installation.folder.path().join("ringtrip.db").exists());
+    assert!(installation.folder.path().join("ringtrip.key").exists());
+}
+
+#[test]
+fn check_and_print_agree_with_the_file_and_touch_nothing() {
+    let installation = Installation::new("sip_domains = [\"sip.acme.example\"]\n");
+    installation.run(&["config", "check"]).success();
+    let ended = installation.run(&["config", "print"]);
+    let printed: toml::Table = ended.success().parse().unwrap();
+    assert_eq!(printed["sip_domains"][0].as_str(), Some("sip.acme.example"));
+    assert_eq!(printed["media_threads"].as_integer(), Some(2));
+    // What is printed can be used as a file.
+    std::fs::write(installation.config(), ended.success()).unwrap();
+    assert_eq!(
+        installation.run(&["config", "print"]).success(),
+        ended.success()
+    );
+    let left: Vec<_> = std::fs::read_dir(installation.folder.path())
+        .unwrap()
+        .collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+}
+
+#[test]
+fn the_environment_wins_over_the_file() {
+    let installation = Installation::new("");
+    let mut command = installation.command(&["config", "print"]);
+    command
+        .env("RINGTRIP_MEDIA_THREADS", "7")
+        .env("RINGTRIP_SIP_DOMAINS", "a.example,b.example");
+    let printed: toml::Table = run(command).success().parse().unwrap();
+    assert_eq!(printed["media_threads"].as_integer(), Some(7));
+    assert_eq!(printed["sip_domains"].as_array().unwrap().len(), 2);
+    assert_eq!(printed["http_addr"].as_str(), Some("127.0.0.1:0"));
+}
+
+#[test]
+fn what_is_wrong_with_the_configuration_is_said_in_one_line() {
+    for (more, words) in [
+        ("htp_addr = \"127.0.0.1:1\"\n", "did you mean http_addr"),
+        ("max_call = 3\n", "did you mean max_calls"),
+        ("wibble = 3\n", "wibble"),
+        ("max_calls = \"many\"\n", "max_calls"),
+        ("max_calls = 0\n", "max_calls"),
+        ("log_format = \"xml\"\n", "log_format"),
+        ("advertise_addr = 5\n", "advertise_addr"),
+        ("what is this\n", "ringtrip.toml"),
+    ] {
+        let installation = Installation::new(more);
+        for args in [&["config", "check"][..], &["serve"], &["migrate"]] {
+            let ended = installation.run(args);
+            let line = ended.refusal();
+            assert!(line.contains(words), "{more}: {line}");
+        }
+        assert!(!installation.folder.path().join("ringtrip.db").exists());
+    }
+    for (name, value) in [
+        ("RINGTRIP_HTP_ADDR", "x"),
+        ("RINGTRIP_HTTP_ADDR", "localhost"),
+    ] {
+        let installation = Installation::new("");
+        let mut command = installation.command(&["config", "check"]);
+        command.env(name, value);
+        let ended = run(command);
+        let line = ended.refusal().to_lowercase();
+        assert!(line.contains("http_addr"), "{line}");
+    }
+    let mut missing = command(&["serve"]);
+    missing.arg("--config").arg("/nonexistent/ringtrip.toml");
+    let ended = run(missing);
+    assert!(ended.refusal().contains("/nonexistent/ringtrip.toml"));
+}
+
+#[test]
+fn a_log_filter_that_cannot_be_read_is_refused() {
+    let installation = Installation::new("log = \"ringtrip=loud=very\"\n");
+    let ended = installation.run(&["serve"]);
+    assert!(ended.refusal().contains("log"), "{ended:?}");
+}
+
+#[test]
+fn taken_ports_are_named_by_their_keys() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let media = udp.local_addr().unwrap().to_string();
+    for (name, key, address) in [
+        ("RINGTRIP_HTTP_ADDR", "http_addr", &address),
+        ("RINGTRIP_ADMIN_ADDR", "admin_addr", &address),
+        ("RINGTRIP_MEDIA_ADDR", "media_addr", &media),
+    ] {
+        let installation = Installation::new("");
+        let mut command = installation.command(&["serve"]);
+        command
+            .env(name, address)
+            .env("RINGTRIP_MEDIA_THREADS", "1");
+        let ended = run(command);
+        let line = ended.refusal();
+        assert!(
+            line.contains(key) && line.contains(address.as_str()),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn accounts_and_keys_that_cannot_be_made_are_said_in_one_line() {
+    let installation = Installation::new("");
+    let create = ["account", "create", "--email", "ops@acme.example"];
+    installation.run(&create).success();
+    let ended = installation.run(&create);
+    assert!(ended.refusal().contains("ops@acme.example"), "{ended:?}");
+    let ended = installation.run(&["account", "create", "--email", "no address"]);
+    assert!(ended.refusal().contains("email"), "{ended:?}");
+    let ended = installation.run(&["api-key", "create", "--account", "who@acme.example"]);
+    assert!(ended.refusal().contains("who@acme.example"), "{ended:?}");
+}
+
+#[test]
+fn a_database_that_cannot_be_opened_is_named() {
+    let installation = Installation::new("");
+    let path: &Path = &installation.folder.path().join("ringtrip.db");
+    std::fs::create_dir(path).unwrap();
+    let ended = installation.run(&["migrate"]);
+    assert!(ended.refusal().contains("ringtrip.db"), "{ended:?}");
+}

@@ -1,18 +1,21 @@
 //! `/call_report`: what a browser measured during a call, uploaded by the SDK without a key.
 //!
 //! The id in `x-call-report-id` is the authority: a session is given one at login, and it ends ten
-//! minutes after the session. A body is only read for an id that is known.
+//! minutes after the session. A body is only read for an id that is known, and only some at a time;
+//! the store bounds what is kept for an id and for an account.
 
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use serde::Serialize;
 use serde::de::IgnoredAny;
+use tokio::task::spawn_blocking;
 
 use crate::Api;
 use crate::error::ApiError;
 use crate::json;
 use crate::respond::Data;
+use crate::v2::joined;
 
 /// The largest report; the SDK sends at most half of it.
 const MAX_REPORT_BYTES: usize = 4 << 20;
@@ -44,11 +47,12 @@ pub(crate) async fn create(
     })?;
     let voice_sdk_id = header(&headers, "x-voice-sdk-id")?.unwrap_or_default();
 
+    let upload = api.uploads().begin(report_id);
+    let upload = upload.ok_or(ApiError::TooManyUploads)?;
     let bytes = json::read(body, MAX_REPORT_BYTES).await?;
-    let text = json::check_text(&bytes)?;
-    serde_json::from_str::<IgnoredAny>(text).map_err(|error| ApiError::InvalidJson {
-        detail: error.to_string(),
-    })?;
+    let _turn = upload.turn().await;
+    // Milliseconds for the largest: too long for a thread that others wait for.
+    let text = joined(spawn_blocking(move || check(&bytes))).await?;
     api.store()
         .insert_call_report(account, report_id, call_id, voice_sdk_id, text, api.now())
         .await?;
@@ -58,6 +62,14 @@ pub(crate) async fn create(
             call_id: call_id.to_owned(),
         },
     })
+}
+
+fn check(bytes: &[u8]) -> Result<String, ApiError> {
+    let text = json::check_text(bytes)?;
+    serde_json::from_str::<IgnoredAny>(text).map_err(|error| ApiError::InvalidJson {
+        detail: error.to_string(),
+    })?;
+    Ok(text.to_owned())
 }
 
 /// Reads a header that names something: visible ASCII, not blank, at most 128 bytes.

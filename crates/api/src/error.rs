@@ -7,7 +7,7 @@ use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use ringtrip_model::{FieldError, FieldErrorKind, FieldErrors, TokenError};
-use ringtrip_store::StoreError;
+use ringtrip_store::{ReportBudget, StoreError};
 use serde::Serialize;
 use tracing::error;
 
@@ -73,6 +73,12 @@ pub enum ApiError {
     /// Fields of the body are missing or impossible.
     #[error("{} field(s) are not valid", .0.len())]
     Fields(Vec<FieldError>),
+    /// As many call reports are being taken in as may be.
+    #[error("too many call reports at once")]
+    TooManyUploads,
+    /// As many call reports are kept as may be.
+    #[error("{0} has as many call reports as are kept")]
+    ReportsFull(ReportBudget),
     /// The store could not do it.
     #[error("the store failed")]
     Store(#[source] StoreError),
@@ -122,6 +128,7 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::Refused(field) => Self::Fields(vec![field]),
             StoreError::Invalid(FieldErrors(fields)) => Self::Fields(fields),
+            StoreError::ReportsFull(budget) => Self::ReportsFull(budget),
             // The key's account is gone, and everything it owned with it.
             StoreError::UnknownAccount => Self::NotFound,
             StoreError::Unavailable { .. } | StoreError::Corrupt { .. } => Self::Store(error),
@@ -174,6 +181,7 @@ impl ApiError {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Fields(_) | Self::NulInQuery => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooManyUploads | Self::ReportsFull(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Store(StoreError::Unavailable { .. }) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(_) | Self::Sign(_) | Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -253,6 +261,23 @@ impl ApiError {
                 "A query must not hold the character U+0000.",
             ),
             Self::InvalidHeader { detail } => Item::new("10015", "Bad Request", *detail),
+            Self::TooManyUploads => Item::new(
+                "10011",
+                "Too many requests",
+                "Too many call reports are being uploaded at once. Try again shortly.",
+            ),
+            Self::ReportsFull(budget) => Item::new(
+                "10011",
+                "Too many requests",
+                match budget {
+                    ReportBudget::ReportId => {
+                        "As many call reports are kept for this x-call-report-id as may be."
+                    }
+                    ReportBudget::Account => {
+                        "As many call reports are kept for this account as may be; old ones are deleted in time."
+                    }
+                },
+            ),
             Self::Store(StoreError::Unavailable { .. }) => Item::new(
                 "10007",
                 "Service unavailable",
@@ -304,8 +329,12 @@ impl IntoResponse for ApiError {
             Self::TooLarge { .. } | Self::BodyTimeout | Self::BodyBroken => {
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Self::Store(StoreError::Unavailable { .. }) => {
+            Self::Store(StoreError::Unavailable { .. }) | Self::TooManyUploads => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            // Room comes when old reports are deleted, but clients honour no more than a minute.
+            Self::ReportsFull(_) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("60"));
             }
             Self::NotFound
             | Self::UnknownRoute { .. }

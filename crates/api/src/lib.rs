@@ -28,6 +28,7 @@ mod page;
 mod query;
 mod respond;
 mod router;
+mod uploads;
 mod v2;
 
 use std::fmt;
@@ -40,6 +41,8 @@ use ringtrip_cluster::Bus;
 use ringtrip_model::{Generator, Timestamp};
 use ringtrip_store::Store;
 pub use router::{Access, ROUTES, Route, router};
+
+use crate::uploads::Uploads;
 
 /// Tells what time it is.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -68,6 +71,7 @@ struct State {
     clock: Clock,
     generator: Mutex<Generator>,
     panics: AtomicU64,
+    uploads: Uploads,
 }
 
 impl Api {
@@ -79,6 +83,7 @@ impl Api {
             clock: config.clock,
             generator: Mutex::new(config.generator),
             panics: AtomicU64::new(0),
+            uploads: Uploads::new(),
         }))
     }
 
@@ -97,6 +102,10 @@ impl Api {
 
     fn bus(&self) -> &Bus {
         &self.0.bus
+    }
+
+    fn uploads(&self) -> &Uploads {
+        &self.0.uploads
     }
 
     fn now(&self) -> Timestamp {

@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
+use tokio::task::JoinHandle;
 
 use crate::error::ApiError;
 
@@ -35,7 +36,12 @@ impl<S: Send + Sync, T: FromStr> FromRequestParts<S> for PathId<T> {
 pub(crate) async fn to_the_end<T: Send + 'static>(
     change: impl Future<Output = Result<T, ApiError>> + Send + 'static,
 ) -> Result<T, ApiError> {
-    match tokio::spawn(change).await {
+    joined(tokio::spawn(change)).await
+}
+
+/// Waits for a task; a panic in it goes on here.
+pub(crate) async fn joined<T>(task: JoinHandle<Result<T, ApiError>>) -> Result<T, ApiError> {
+    match task.await {
         Ok(result) => result,
         Err(failure) => match failure.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),

@@ -81,28 +81,15 @@ pub(crate) enum Counter {
     TelephonyCredentials,
 }
 
-/// Changes one of an account's counters. It also takes the account's row for the rest of the
-/// transaction, so whoever checks before writing does this first.
-pub(crate) async fn count(
+/// Takes an account's row for the rest of the transaction. Whoever decides by what an account has
+/// does this first, so that no other writer of the same account decides meanwhile.
+pub(crate) async fn hold(
     conn: &mut Conn,
     doing: &'static str,
     account: AccountId,
-    counter: Counter,
-    change: i64,
 ) -> Result<(), StoreError> {
-    let sql = match counter {
-        Counter::CredentialConnections => {
-            "UPDATE accounts SET credential_connection_count = credential_connection_count + $2
-             WHERE id = $1"
-        }
-        Counter::TelephonyCredentials => {
-            "UPDATE accounts SET telephony_credential_count = telephony_credential_count + $2
-             WHERE id = $1"
-        }
-    };
-    let done = sqlx::query(sql)
+    let done = sqlx::query("UPDATE accounts SET updated_at = updated_at WHERE id = $1")
         .bind(account.to_string())
-        .bind(change)
         .execute(conn)
         .await
         .map_err(StoreError::while_doing(doing))?;

@@ -3,10 +3,11 @@
 use ringtrip_model::{AccountId, FieldError, FieldErrorKind, Timestamp};
 
 use crate::Store;
-use crate::accounts::{self, Counter};
+use crate::accounts;
 use crate::db::{Conn, reader};
-use crate::error::StoreError;
-use crate::row::Columns;
+use crate::error::{ReportBudget, StoreError};
+use crate::row::{self, Columns};
+use crate::writer::Kind;
 
 const TABLE: &str = "call_reports";
 const ADDING: &str = "keeping a call report";
@@ -14,8 +15,18 @@ const READING: &str = "reading call reports";
 
 /// Largest report, in bytes.
 pub const MAX_REPORT_BYTES: usize = 4 * 1024 * 1024;
-/// How many segments are kept for one call of an account.
+/// How many segments are kept for one call of an account. The client names the call, so this bounds
+/// what an honest one sends; the budgets below bound everybody.
 pub const MAX_REPORT_SEGMENTS: u32 = 20;
+/// How many segments are kept under one call report id.
+pub const MAX_REPORT_ID_SEGMENTS: u32 = 400;
+/// How much is kept under one call report id, in bytes.
+pub const MAX_REPORT_ID_BYTES: u64 = 64 * 1024 * 1024;
+/// How much is kept of all reports of an account, in bytes.
+pub const MAX_ACCOUNT_REPORTS_BYTES: u64 = 512 * 1024 * 1024;
+
+/// What a segment counts for at least, in bytes: a row is not free, however small its body.
+const MIN_SEGMENT_BYTES: usize = 1024;
 
 /// One segment of a call's report.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,16 +50,19 @@ impl Store {
     ///
     /// # Errors
     /// Refuses a body of more than [`MAX_REPORT_BYTES`], and more than [`MAX_REPORT_SEGMENTS`]
-    /// segments of one call.
+    /// segments of one call. [`StoreError::ReportsFull`] beyond [`MAX_REPORT_ID_SEGMENTS`] and
+    /// [`MAX_REPORT_ID_BYTES`] for the report id, and [`MAX_ACCOUNT_REPORTS_BYTES`] for the account; a
+    /// segment of less than a kibibyte counts as one.
     pub async fn insert_call_report(
         &self,
         account: AccountId,
         call_report_id: &str,
         call_id: &str,
         voice_sdk_id: &str,
-        body: &str,
+        body: impl Into<String>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        let body = body.into();
         let texts = [call_report_id, call_id, voice_sdk_id];
         if body.len() > MAX_REPORT_BYTES || texts.iter().any(|text| text.len() > 256) {
             return Err(refused(
@@ -67,10 +81,11 @@ impl Store {
             call_id: call_id.to_owned(),
             segment: 0,
             voice_sdk_id: voice_sdk_id.to_owned(),
-            body: body.to_owned(),
+            body,
             created_at: now,
         };
-        self.write(
+        self.write_as(
+            Kind::Large,
             ADDING,
             move |conn| Box::pin(async move { insert(conn, account, report).await }),
             |_| {},
@@ -114,34 +129,55 @@ impl Store {
 
 async fn insert(conn: &mut Conn, account: AccountId, report: CallReport) -> Result<(), StoreError> {
     let failed = StoreError::while_doing(ADDING);
-    // Takes the account's row, so that two segments do not both see room for one.
-    accounts::count(conn, ADDING, account, Counter::TelephonyCredentials, 0).await?;
-    let kept: i64 = sqlx::query_scalar(
-        "SELECT COUNT(*) FROM call_reports WHERE account_id = $1 AND call_id = $2",
+    // Two segments must not both see room for one.
+    accounts::hold(conn, ADDING, account).await?;
+    let row = sqlx::query(
+        "SELECT call_report_bytes AS account_bytes,
+             (SELECT COUNT(*) FROM call_reports
+              WHERE account_id = $1 AND call_report_id = $2) AS report_id_segments,
+             (SELECT CAST(COALESCE(SUM(size_bytes), 0) AS BIGINT) FROM call_reports
+              WHERE account_id = $1 AND call_report_id = $2) AS report_id_bytes,
+             (SELECT COALESCE(MAX(segment), 0) FROM call_reports
+              WHERE account_id = $1 AND call_id = $3) AS last_segment
+         FROM accounts WHERE id = $1",
     )
     .bind(account.to_string())
+    .bind(report.call_report_id.clone())
     .bind(report.call_id.clone())
     .fetch_one(&mut *conn)
     .await
     .map_err(failed)?;
-    if kept >= i64::from(MAX_REPORT_SEGMENTS) {
+    let columns = Columns::new(&row, TABLE, ADDING);
+    let last_segment: i64 = columns.get("last_segment")?;
+    if last_segment >= i64::from(MAX_REPORT_SEGMENTS) {
         return Err(refused(
             FieldErrorKind::LimitReached,
             "The call has as many segments of a report as are kept.",
         ));
     }
+    let size = report.body.len().max(MIN_SEGMENT_BYTES) as u64;
+    let used = |column| columns.get(column).map(row::count);
+    if used("report_id_segments")? >= u64::from(MAX_REPORT_ID_SEGMENTS)
+        || used("report_id_bytes")? + size > MAX_REPORT_ID_BYTES
+    {
+        return Err(StoreError::ReportsFull(ReportBudget::ReportId));
+    }
+    if used("account_bytes")? + size > MAX_ACCOUNT_REPORTS_BYTES {
+        return Err(StoreError::ReportsFull(ReportBudget::Account));
+    }
     sqlx::query(
         "INSERT INTO call_reports
-             (account_id, call_report_id, call_id, segment, voice_sdk_id, body, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+             (account_id, call_report_id, call_id, segment, voice_sdk_id, size_bytes, created_at, body)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(account.to_string())
     .bind(report.call_report_id)
     .bind(report.call_id)
-    .bind(kept + 1)
+    .bind(last_segment + 1)
     .bind(report.voice_sdk_id)
-    .bind(report.body)
+    .bind(i64::try_from(size).unwrap_or(i64::MAX))
     .bind(report.created_at.as_micros())
+    .bind(report.body)
     .execute(conn)
     .await
     .map(drop)

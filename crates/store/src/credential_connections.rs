@@ -336,14 +336,6 @@ async fn insert(
     inner: &Inner,
     connection: &CredentialConnection,
 ) -> Result<(), StoreError> {
-    accounts::count(
-        conn,
-        ADDING,
-        connection.account,
-        Counter::CredentialConnections,
-        1,
-    )
-    .await?;
     let result = sqlx::query(
         "INSERT INTO credential_connections
              (id, account_id, connection_name, connection_name_folded, user_name, user_name_folded,
@@ -377,7 +369,7 @@ async fn update(
     now: Timestamp,
     change: impl FnOnce(&mut CredentialConnection) -> Result<(), FieldErrors>,
 ) -> Result<Option<ChangedConnection>, StoreError> {
-    accounts::count(conn, CHANGING, account, Counter::CredentialConnections, 0).await?;
+    accounts::hold(conn, CHANGING, account).await?;
     let Some(before) = find(conn, inner, account, id).await? else {
         return Ok(None);
     };
@@ -424,15 +416,12 @@ async fn delete(
     id: CredentialConnectionId,
 ) -> Result<Option<CredentialConnection>, StoreError> {
     let failed = StoreError::while_doing(DELETING);
-    let credentials = sqlx::query(
-        "DELETE FROM telephony_credentials WHERE connection_id = $1 AND account_id = $2",
-    )
-    .bind(id.as_i64())
-    .bind(account.to_string())
-    .execute(&mut *conn)
-    .await
-    .map_err(failed)?
-    .rows_affected();
+    sqlx::query("DELETE FROM telephony_credentials WHERE connection_id = $1 AND account_id = $2")
+        .bind(id.as_i64())
+        .bind(account.to_string())
+        .execute(&mut *conn)
+        .await
+        .map_err(failed)?;
     let row = sqlx::query(
         "DELETE FROM credential_connections WHERE id = $1 AND account_id = $2 RETURNING *",
     )
@@ -441,18 +430,7 @@ async fn delete(
     .fetch_optional(&mut *conn)
     .await
     .map_err(failed)?;
-    let Some(row) = row else { return Ok(None) };
-    let credentials = i64::try_from(credentials).unwrap_or(i64::MAX);
-    accounts::count(
-        conn,
-        DELETING,
-        account,
-        Counter::TelephonyCredentials,
-        -credentials,
-    )
-    .await?;
-    accounts::count(conn, DELETING, account, Counter::CredentialConnections, -1).await?;
-    read(&row, inner).map(Some)
+    row.map(|row| read(&row, inner)).transpose()
 }
 
 fn sealed_password(inner: &Inner, connection: &CredentialConnection) -> Vec<u8> {
@@ -496,6 +474,9 @@ fn free_user_name(doing: &'static str, result: Result<(), sqlx::Error>) -> Resul
                 FieldErrorKind::Duplicate,
                 "Another connection has this user name.",
             )))
+        }
+        Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => {
+            Err(StoreError::UnknownAccount)
         }
         other => other.map_err(StoreError::while_doing(doing)),
     }

@@ -17,6 +17,9 @@ pub enum StoreError {
     /// The change leads to a value that is not valid.
     #[error("the changed value is not valid: {0}")]
     Invalid(FieldErrors),
+    /// As many call reports are kept as may be; there is room again when old ones are forgotten.
+    #[error("{0} has as many call reports as are kept")]
+    ReportsFull(ReportBudget),
     /// The account of the request does not exist.
     #[error("there is no such account")]
     UnknownAccount,
@@ -47,9 +50,11 @@ impl StoreError {
     pub const fn is_unavailable(&self) -> bool {
         match self {
             Self::Unavailable { .. } => true,
-            Self::Refused(_) | Self::Invalid(_) | Self::UnknownAccount | Self::Corrupt { .. } => {
-                false
-            }
+            Self::Refused(_)
+            | Self::Invalid(_)
+            | Self::ReportsFull(_)
+            | Self::UnknownAccount
+            | Self::Corrupt { .. } => false,
         }
     }
 
@@ -83,6 +88,17 @@ impl StoreError {
     pub(crate) const fn corrupt(doing: &'static str, cause: Corruption) -> Self {
         Self::Corrupt { doing, cause }
     }
+}
+
+/// Whose room for call reports is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ReportBudget {
+    /// That of one id that a login handed out.
+    #[error("the call report id")]
+    ReportId,
+    /// That of all of an account's together.
+    #[error("the account")]
+    Account,
 }
 
 /// Why the database cannot be used.

@@ -16,6 +16,7 @@ use crate::error::StoreError;
 use crate::page::{Listing, Page, can_match, fold};
 use crate::row::{self, Columns};
 use crate::seal::Place;
+use crate::writer::Kind;
 use crate::{Inner, Store};
 
 pub(crate) const TABLE: &str = "telephony_credentials";
@@ -39,6 +40,15 @@ pub struct TelephonyCredentialFilter {
     pub status: Option<TelephonyCredentialStatus>,
 }
 
+/// A credential before and after a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangedCredential {
+    /// As it was.
+    pub before: TelephonyCredential,
+    /// As it is.
+    pub after: TelephonyCredential,
+}
+
 impl Store {
     /// Adds a credential.
     ///
@@ -59,7 +69,12 @@ impl Store {
             credential.sip_password.expose().as_bytes(),
         );
         let (sealing, settling) = (Arc::clone(&self.inner), Arc::clone(&self.inner));
-        self.write(
+        let kind = match credential.tag {
+            Some(_) => Kind::Several,
+            None => Kind::One,
+        };
+        self.write_as(
+            kind,
             ADDING,
             move |conn| {
                 Box::pin(async move {
@@ -99,7 +114,7 @@ impl Store {
         Ok(found.map(Arc::unwrap_or_clone))
     }
 
-    /// Changes a credential of an account and returns it as it is then.
+    /// Changes a credential of an account, and returns it as it was and as it is then.
     ///
     /// # Errors
     /// Refuses any change of an expired credential, a connection that does not exist or is somebody
@@ -111,7 +126,7 @@ impl Store {
         id: TelephonyCredentialId,
         patch: TelephonyCredentialPatch,
         now: Timestamp,
-    ) -> Result<Option<TelephonyCredential>, StoreError> {
+    ) -> Result<Option<ChangedCredential>, StoreError> {
         patch.check().map_err(StoreError::Invalid)?;
         let (reading, settling) = (Arc::clone(&self.inner), Arc::clone(&self.inner));
         self.write(
@@ -120,7 +135,9 @@ impl Store {
                 Box::pin(async move { update(conn, &reading, account, id, &patch, now).await })
             },
             move |changed| match changed {
-                Some(Some(changed)) => settling.credentials.put(id, Arc::new(changed.clone())),
+                Some(Some(changed)) => settling
+                    .credentials
+                    .put(id, Arc::new(changed.after.clone())),
                 Some(None) => {}
                 None => settling.credentials.remove(&id),
             },
@@ -303,8 +320,8 @@ async fn insert(
     key_id: &str,
 ) -> Result<(), StoreError> {
     let account = credential.account;
-    accounts::count(conn, ADDING, account, Counter::TelephonyCredentials, 1).await?;
     if let Some(tag) = &credential.tag {
+        accounts::hold(conn, ADDING, account).await?;
         check_tag(conn, ADDING, account, tag).await?;
     }
     // The connection is looked up by its owner; if there is none, the null violates the column.
@@ -339,8 +356,8 @@ async fn update(
     id: TelephonyCredentialId,
     patch: &TelephonyCredentialPatch,
     now: Timestamp,
-) -> Result<Option<TelephonyCredential>, StoreError> {
-    accounts::count(conn, CHANGING, account, Counter::TelephonyCredentials, 0).await?;
+) -> Result<Option<ChangedCredential>, StoreError> {
+    accounts::hold(conn, CHANGING, account).await?;
     let Some(before) = find(conn, inner, account, id).await? else {
         return Ok(None);
     };
@@ -373,7 +390,7 @@ async fn update(
     .execute(conn)
     .await;
     known_connection(CHANGING, result.map(drop))?;
-    Ok(Some(after))
+    Ok(Some(ChangedCredential { before, after }))
 }
 
 async fn delete(
@@ -390,9 +407,7 @@ async fn delete(
     .fetch_optional(&mut *conn)
     .await
     .map_err(StoreError::while_doing(DELETING))?;
-    let Some(row) = row else { return Ok(None) };
-    accounts::count(conn, DELETING, account, Counter::TelephonyCredentials, -1).await?;
-    read(&row, inner).map(Some)
+    row.map(|row| read(&row, inner)).transpose()
 }
 
 /// Refuses a tag that is full.

@@ -3,6 +3,9 @@
 //!
 //! A request that fails is undone alone, to its own savepoint. If the transaction itself fails,
 //! nothing of the batch is kept and everybody in it is told.
+//!
+//! What writes much at once waits in a queue of its own and is carried out in transactions of its
+//! own, one after each batch of the others: nobody waits for more than one of them.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -21,6 +24,8 @@ use crate::error::{StoreError, Unavailability};
 
 /// Requests that may wait.
 const QUEUE: usize = 4096;
+/// Large requests that may wait.
+const LARGE_QUEUE: usize = 32;
 /// Requests in one transaction.
 const MAX_BATCH: usize = 100;
 
@@ -32,10 +37,30 @@ type Conclude = Box<dyn FnOnce(Fate) + Send>;
 type Run = Box<dyn for<'c> FnOnce(&'c mut Conn) -> Running<'c> + Send>;
 type Running<'c> = Pin<Box<dyn Future<Output = Ran> + Send + 'c>>;
 
+/// What a request asks of the writer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// One statement, which is done in full or not at all: it needs no savepoint.
+    One,
+    /// Any number of statements, undone together.
+    Several,
+    /// As [`Kind::Several`], and so much to write that others must not wait for it in one batch.
+    Large,
+}
+
+/// A request that waits.
+struct Request {
+    kind: Kind,
+    run: Run,
+}
+
 /// What became of a request's statements.
 enum Ran {
     Keep(Conclude),
+    /// Refused: what it did before it was refused must be undone.
     Undo(Conclude),
+    /// Broken off by a fault or a panic: what it did must be undone, if that can be told.
+    Broken(Conclude),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +88,8 @@ struct Counters {
 /// The way to the writer.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    queue: mpsc::Sender<Run>,
+    queue: mpsc::Sender<Request>,
+    large: mpsc::Sender<Request>,
     counters: Arc<Counters>,
 }
 
@@ -96,13 +122,21 @@ impl Writer {
     /// Starts the task. It ends once the [`Writer`] is dropped and what was waiting is written.
     pub(crate) fn start(link: Link) -> (Self, JoinHandle<()>) {
         let (queue, requests) = mpsc::channel(QUEUE);
+        let (large_queue, large) = mpsc::channel(LARGE_QUEUE);
         let counters = Arc::new(Counters::default());
         let task = Task {
             requests,
+            large,
+            large_next: false,
             link,
             counters: Arc::clone(&counters),
         };
-        (Self { queue, counters }, tokio::spawn(task.run()))
+        let writer = Self {
+            queue,
+            large: large_queue,
+            counters,
+        };
+        (writer, tokio::spawn(task.run()))
     }
 
     /// Carries out a request and returns once it is durable. `settle` hears of the result on the
@@ -113,6 +147,7 @@ impl Writer {
     /// What `work` refuses, or [`StoreError::Unavailable`].
     pub(crate) async fn write<T, W, S>(
         &self,
+        kind: Kind,
         doing: &'static str,
         work: W,
         settle: S,
@@ -141,16 +176,28 @@ impl Writer {
                         // The caller may have gone away.
                         let _ = answer.send(result);
                     })),
-                    Some(Err(error)) => Ran::Undo(Box::new(move |_| {
-                        let _ = answer.send(Err(error));
-                    })),
-                    None => Ran::Undo(Box::new(move |_| {
+                    Some(Err(error)) => {
+                        let broken = error.is_unavailable();
+                        let conclude: Conclude = Box::new(move |_| {
+                            let _ = answer.send(Err(error));
+                        });
+                        if broken {
+                            Ran::Broken(conclude)
+                        } else {
+                            Ran::Undo(conclude)
+                        }
+                    }
+                    None => Ran::Broken(Box::new(move |_| {
                         let _ = answer.send(Err(unavailable(Unavailability::Panicked)));
                     })),
                 }
             })
         });
-        self.queue.try_send(run).map_err(|error| {
+        let queue = match kind {
+            Kind::One | Kind::Several => &self.queue,
+            Kind::Large => &self.large,
+        };
+        queue.try_send(Request { kind, run }).map_err(|error| {
             unavailable(match error {
                 mpsc::error::TrySendError::Full(_) => Unavailability::QueueFull,
                 mpsc::error::TrySendError::Closed(_) => Unavailability::Closed,
@@ -186,7 +233,10 @@ async fn caught<T>(mut work: Work<'_, T>) -> Option<Result<T, StoreError>> {
 }
 
 struct Task {
-    requests: mpsc::Receiver<Run>,
+    requests: mpsc::Receiver<Request>,
+    large: mpsc::Receiver<Request>,
+    /// Whether the others have just had their turn.
+    large_next: bool,
     link: Link,
     counters: Arc<Counters>,
 }
@@ -194,7 +244,7 @@ struct Task {
 impl Task {
     async fn run(mut self) {
         let mut batch = Vec::with_capacity(MAX_BATCH);
-        while self.requests.recv_many(&mut batch, MAX_BATCH).await > 0 {
+        while self.gather(&mut batch).await {
             self.counters
                 .requests
                 .fetch_add(batch.len() as u64, Ordering::Relaxed);
@@ -205,21 +255,50 @@ impl Task {
                 Err(error) => {
                     tracing::error!(%error, "a batch of writes failed");
                     self.link.give_up();
-                    // Those that wait would only wait as long again for the same fault.
+                    // Those that wait would only wait as long again for the same fault. There may be
+                    // room for small ones where there was none for a large one.
                     batch.clear();
-                    while self.requests.try_recv().is_ok() {}
+                    while self.large.try_recv().is_ok() {}
+                    if self.large_next {
+                        while self.requests.try_recv().is_ok() {}
+                    }
                 }
             }
         }
         self.link.close().await;
     }
 
+    /// Fills the empty batch, with all that wait or with a single large request; the two take turns
+    /// while there are both. False once the [`Writer`] is gone and nothing waits.
+    async fn gather(&mut self, batch: &mut Vec<Request>) -> bool {
+        if self.large_next
+            && let Ok(large) = self.large.try_recv()
+        {
+            self.large_next = false;
+            batch.push(large);
+            return true;
+        }
+        let large = tokio::select! {
+            biased;
+            count = self.requests.recv_many(batch, MAX_BATCH) => {
+                if count > 0 {
+                    self.large_next = true;
+                    return true;
+                }
+                self.large.recv().await
+            }
+            Some(large) = self.large.recv() => Some(large),
+        };
+        self.large_next = false;
+        batch.extend(large);
+        !batch.is_empty()
+    }
+
     /// Carries out a batch in one transaction. On error nothing of it is kept, and everybody whose
     /// request was begun has been told; dropping the others tells them.
-    async fn carry_out(&mut self, batch: &mut Vec<Run>) -> Result<(), sqlx::Error> {
+    async fn carry_out(&mut self, batch: &mut Vec<Request>) -> Result<(), sqlx::Error> {
         let mut held = self.link.hold().await?;
         let conn = held.conn();
-        execute(conn, "BEGIN IMMEDIATE").await?;
         let mut concluded = Vec::with_capacity(batch.len());
         let result = match statements(conn, batch, &mut concluded).await {
             Ok(()) => execute(conn, "COMMIT").await,
@@ -243,22 +322,36 @@ impl Task {
 
 async fn statements(
     conn: &mut Conn,
-    batch: &mut Vec<Run>,
+    batch: &mut Vec<Request>,
     concluded: &mut Vec<Conclude>,
 ) -> Result<(), sqlx::Error> {
-    for (i, run) in batch.drain(..).enumerate() {
-        execute(
-            conn,
-            if i == 0 {
-                "SAVEPOINT request"
-            } else {
+    execute(conn, "BEGIN IMMEDIATE").await?;
+    let mut has_savepoint = false;
+    for Request { kind, run } in batch.drain(..) {
+        let single = match kind {
+            Kind::One => true,
+            Kind::Several | Kind::Large => false,
+        };
+        if !single {
+            let sql = if has_savepoint {
                 "RELEASE request; SAVEPOINT request"
-            },
-        )
-        .await?;
+            } else {
+                "SAVEPOINT request"
+            };
+            execute(conn, sql).await?;
+            has_savepoint = true;
+        }
         match run(conn).await {
             Ran::Keep(conclude) => concluded.push(conclude),
-            Ran::Undo(conclude) => {
+            Ran::Undo(conclude) if single => concluded.push(conclude),
+            Ran::Broken(conclude) if single => {
+                concluded.push(conclude);
+                // The fault may have ended the transaction, and the panic come after the statement.
+                return Err(sqlx::Error::Protocol(
+                    "a statement was broken off".to_owned(),
+                ));
+            }
+            Ran::Undo(conclude) | Ran::Broken(conclude) => {
                 concluded.push(conclude);
                 // Some faults (disk full) end the whole transaction; then there is no savepoint to
                 // return to, this fails, and with it the batch.
@@ -343,7 +436,12 @@ mod tests {
 
     async fn insert(writer: &Writer, id: i64, len: usize) -> Result<(), StoreError> {
         writer
-            .write("testing", move |conn| Box::pin(put(conn, id, len)), |_| {})
+            .write(
+                Kind::Several,
+                "testing",
+                move |conn| Box::pin(put(conn, id, len)),
+                |_| {},
+            )
             .await
     }
 
@@ -411,7 +509,10 @@ mod tests {
                 .map(|(_, id)| id),
         );
         assert_eq!(ids(&path).await, expected);
-        writer.write("testing", more_space, |_| {}).await.unwrap();
+        writer
+            .write(Kind::Several, "testing", more_space, |_| {})
+            .await
+            .unwrap();
         insert(&writer, 5, 1_000_000).await.unwrap();
         expected.push(5);
         drop(writer);
@@ -428,6 +529,7 @@ mod tests {
         let write = |id: i64| {
             let settled = Arc::clone(&settled);
             writer.write(
+                Kind::Several,
                 "testing",
                 move |conn| Box::pin(async move { put(conn, id % 3, 1).await.map(|()| id) }),
                 move |id: Option<&i64>| settled.lock().unwrap().push(id.copied()),
@@ -439,6 +541,55 @@ mod tests {
             "the same key twice"
         );
         assert_eq!(*settled.lock().unwrap(), [Some(0), Some(1), Some(2)]);
+    }
+
+    #[tokio::test]
+    async fn single_statements_stand_alone_among_others_and_a_panic_in_one_ends_its_batch() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.db");
+        let (writer, task) = start(&path, "1000").await;
+        // As in a store: the writer's connection is never the last one to close.
+        let readers = db::readers(&path).await.unwrap();
+        let write = |kind, id, fault: &'static str| {
+            writer.write(
+                kind,
+                "testing",
+                move |conn| {
+                    Box::pin(async move {
+                        if fault == "refused at once" {
+                            return Err(StoreError::UnknownAccount);
+                        }
+                        put(conn, id, 1).await?;
+                        match fault {
+                            "refused" => Err(StoreError::UnknownAccount),
+                            "panic" => panic!("on purpose"),
+                            _ => Ok(()),
+                        }
+                    })
+                },
+                |_| {},
+            )
+        };
+        let (one, several) = (Kind::One, Kind::Several);
+        let first = join_all([
+            write(one, 1, ""),
+            write(several, 2, ""),
+            write(one, 3, ""),
+            write(several, 4, "refused"),
+            write(one, 9, "refused at once"),
+            write(one, 5, ""),
+        ])
+        .await;
+        let done: Vec<bool> = first.iter().map(Result::is_ok).collect();
+        assert_eq!(done, [true, true, true, false, false, true]);
+
+        let second = join_all([write(one, 6, ""), write(one, 7, "panic")]).await;
+        assert!(second.iter().all(Result::is_err));
+        write(one, 8, "").await.unwrap();
+        drop(writer);
+        task.await.unwrap();
+        readers.close().await;
+        assert_eq!(ids(&path).await, [1, 2, 3, 5, 8]);
     }
 
     #[tokio::test]

@@ -7,7 +7,10 @@ use ringtrip_model::{
     Digit, Direction, FieldErrorKind, HangupCause, HangupSource, LegId, LegQuality, LegRecord,
     NodeId, TelephonyCredentialId, Time, VideoCodec,
 };
-use ringtrip_store::{MAX_REPORT_BYTES, MAX_REPORT_SEGMENTS, Page};
+use ringtrip_store::{
+    MAX_ACCOUNT_REPORTS_BYTES, MAX_REPORT_BYTES, MAX_REPORT_ID_BYTES, MAX_REPORT_ID_SEGMENTS,
+    MAX_REPORT_SEGMENTS, Page, PrunedHistory, ReportBudget, StoreError,
+};
 use support::{NOW, World, after, fault};
 
 const FIRST: Page = Page {
@@ -289,7 +292,7 @@ async fn reports_are_kept_up_to_their_limits() {
         let body = format!("{{\"segment\":{i}}}");
         world
             .store
-            .insert_call_report(alice, "r1", "c1", "VSDK", &body, after(i.into()))
+            .insert_call_report(alice, "r1", "c1", "VSDK", body, after(i.into()))
             .await
             .unwrap();
     }
@@ -340,4 +343,131 @@ async fn reports_are_kept_up_to_their_limits() {
         1
     );
     assert_eq!(world.store.list_call_reports(bob, "c2").await.unwrap(), []);
+}
+
+fn full(result: Result<(), StoreError>) -> ReportBudget {
+    match result {
+        Err(StoreError::ReportsFull(budget)) => budget,
+        other => panic!("not full: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_report_id_has_room_for_so_many_segments_however_calls_are_named() {
+    let mut world = World::new().await;
+    let alice = world.account("a@x").await.id;
+    let insert = async |id: &str, call: u32| {
+        let call = format!("c{call}");
+        world
+            .store
+            .insert_call_report(alice, id, &call, "", "{}", NOW)
+            .await
+    };
+    for call in 0..MAX_REPORT_ID_SEGMENTS {
+        insert("r1", call).await.unwrap();
+    }
+    assert_eq!(full(insert("r1", 1000).await), ReportBudget::ReportId);
+    insert("r2", 1000).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_report_id_and_an_account_have_room_for_so_many_bytes() {
+    let mut world = World::new().await;
+    let (alice, bob) = (world.account("a@x").await.id, world.account("b@x").await.id);
+    let largest = " ".repeat(MAX_REPORT_BYTES);
+    let insert = async |account, id: u64, call: u64, body: &str| {
+        let (id, call) = (format!("r{id}"), format!("c{id}-{call}"));
+        world
+            .store
+            .insert_call_report(account, &id, &call, "", body, after(0))
+            .await
+    };
+    let of_an_id = MAX_REPORT_ID_BYTES / MAX_REPORT_BYTES as u64;
+    let ids = MAX_ACCOUNT_REPORTS_BYTES / MAX_REPORT_ID_BYTES;
+    for id in 0..ids {
+        for call in 0..of_an_id {
+            insert(alice, id, call, &largest).await.unwrap();
+        }
+        if id == 0 {
+            // A small one has its row, too.
+            assert_eq!(
+                full(insert(alice, id, of_an_id, "").await),
+                ReportBudget::ReportId
+            );
+        }
+    }
+    assert_eq!(
+        full(insert(alice, ids, 0, "{}").await),
+        ReportBudget::Account
+    );
+    insert(bob, 0, 0, "{}").await.unwrap();
+    // Room comes back with what is forgotten.
+    let pruned = world.store.prune_history(after(1)).await.unwrap();
+    assert_eq!(pruned.call_reports, ids * of_an_id + 1);
+    insert(alice, 0, 0, &largest).await.unwrap();
+}
+
+#[tokio::test]
+async fn history_is_forgotten_by_age_in_many_small_writes() {
+    let mut world = World::new().await;
+    let alice = world.account("a@x").await.id;
+    let call = CallId::generate(&mut world.rng);
+    let leg = Some(LegId::generate(&mut world.rng));
+    let mut events = Vec::new();
+    for seq in 1..=1200_u32 {
+        let kind = match seq {
+            1 => initiated(alice, Direction::Outbound),
+            _ => CallEventKind::Ringing,
+        };
+        let event = CallEvent {
+            call,
+            leg,
+            seq,
+            time: Time::ZERO,
+            kind,
+        };
+        // Not quite in order, as after a step of the clock.
+        let at = if seq == 3 { 5000 } else { seq.into() };
+        events.push((event, after(at)));
+    }
+    world.store.insert_call_events(&events).await.unwrap();
+    for i in 0..4_u32 {
+        let at = after(i64::from(i) * 600);
+        world
+            .store
+            .insert_call_report(alice, "r1", "c1", "", format!("{i}"), at)
+            .await
+            .unwrap();
+    }
+    let record = record(&mut world, alice);
+    world.store.insert_leg_record(&record).await.unwrap();
+
+    let before = world.store.write_counts().requests;
+    let pruned = world.store.prune_history(after(1200)).await.unwrap();
+    let expected = PrunedHistory {
+        call_events: 1198,
+        call_reports: 2,
+    };
+    assert_eq!(pruned, expected);
+    assert!(world.store.write_counts().requests - before >= 4);
+    let left = world.store.call_events_after(alice, 0, 9999).await.unwrap();
+    let left: Vec<u32> = left.iter().map(|event| event.seq).collect();
+    assert_eq!(left, [3, 1200]);
+    let again = world.store.prune_history(after(1200)).await.unwrap();
+    assert_eq!(again, PrunedHistory::default());
+
+    // What comes is numbered after what is left.
+    world
+        .store
+        .insert_call_report(alice, "r1", "c1", "", "4", after(9000))
+        .await
+        .unwrap();
+    let reports = world.store.list_call_reports(alice, "c1").await.unwrap();
+    let reports: Vec<_> = reports
+        .iter()
+        .map(|r| (r.segment, r.body.as_str()))
+        .collect();
+    assert_eq!(reports, [(3, "2"), (4, "3"), (5, "4")]);
+    let records = world.store.list_leg_records(alice, FIRST).await.unwrap();
+    assert_eq!(records.total, 1, "records stay");
 }

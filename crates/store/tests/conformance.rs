@@ -316,6 +316,8 @@ async fn a_patch_changes_what_it_names_and_moves_between_own_connections_only() 
         ..Default::default()
     };
     let changed = update(patch).await.unwrap().unwrap();
+    assert_eq!(changed.before, before);
+    let changed = changed.after;
     assert_eq!(
         (
             changed.connection,

@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::sync::Mutex;
+
 use futures_util::FutureExt;
 use futures_util::future::{join_all, try_join_all};
 use ringtrip_model::{CredentialConnection, TelephonyCredentialPatch};
@@ -169,4 +171,72 @@ async fn a_write_whose_caller_went_away_is_done() {
         .unwrap()
         .unwrap();
     assert_eq!(found.name, "new");
+}
+
+#[tokio::test]
+async fn a_large_write_waits_for_those_that_wait_and_is_alone_in_its_commit() {
+    let mut world = World::new().await;
+    let alice = world.account("a@x").await;
+    let connection = world.connection(&alice, "office").await;
+    let order = Mutex::new(Vec::new());
+    let (order, store) = (&order, &world.store.clone());
+    let reports = join_all((0..3).map(|i| async move {
+        let call = format!("c{i}");
+        store
+            .insert_call_report(alice.id, "r1", &call, "", "{}", NOW)
+            .await
+            .unwrap();
+        order.lock().unwrap().push("report");
+    }));
+    let new: Vec<_> = (0..150)
+        .map(|_| world.new_credential(&connection))
+        .collect();
+    let credentials = join_all(new.into_iter().map(|new| async move {
+        store.insert_telephony_credential(new).await.unwrap();
+        order.lock().unwrap().push("credential");
+    }));
+    let before = store.write_counts();
+    // All of them wait before the writer's turn comes, the reports first.
+    futures_util::future::join(reports, credentials).await;
+    let WriteCounts { requests, commits } = store.write_counts();
+    assert_eq!(
+        (requests - before.requests, commits - before.commits),
+        (153, 5)
+    );
+    let order = order.lock().unwrap();
+    let reports = order.iter().filter(|done| **done == "report").count();
+    assert_eq!((order[0], reports), ("credential", 3));
+    assert_eq!(order.last(), Some(&"report"));
+}
+
+#[tokio::test]
+async fn what_waits_in_either_queue_is_written_before_the_store_closes() {
+    let mut world = World::new().await;
+    let alice = world.account("a@x").await;
+    let connection = world.connection(&alice, "office").await;
+    let new = world.new_credential(&connection);
+    let mut report = Box::pin(
+        world
+            .store
+            .insert_call_report(alice.id, "r1", "c1", "", "{}", NOW),
+    );
+    let mut credential = Box::pin(world.store.insert_telephony_credential(new));
+    assert!((&mut report).now_or_never().is_none());
+    assert!((&mut credential).now_or_never().is_none());
+    drop((report, credential));
+    world.reopen().await;
+    let reports = world.store.list_call_reports(alice.id, "c1").await.unwrap();
+    let (filter, page) = (
+        TelephonyCredentialFilter::default(),
+        Page {
+            number: 1,
+            size: 50,
+        },
+    );
+    let credentials = world
+        .store
+        .list_telephony_credentials(alice.id, filter, page, NOW)
+        .await
+        .unwrap();
+    assert_eq!((reports.len(), credentials.total), (1, 1));
 }

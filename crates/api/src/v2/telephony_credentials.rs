@@ -6,7 +6,7 @@ use ringtrip_model::{
     NewTelephonyCredential, RevokeScope, Secret, TelephonyCredential, TelephonyCredentialId,
     TelephonyCredentialPatch, TelephonyCredentialStatus, Timestamp, access_token,
 };
-use ringtrip_store::TelephonyCredentialFilter;
+use ringtrip_store::{ChangedCredential, TelephonyCredentialFilter};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
@@ -246,15 +246,17 @@ pub(crate) async fn update(
         expires_at: change(request.expires_at),
     };
     let now = api.now();
-    let found = api.store().telephony_credential(caller.account, id).await?;
-    let before = found.ok_or(ApiError::NotFound)?;
-    check(faults, patch.check())?;
+    if let Err(faults) = check(faults, patch.check()) {
+        // Nothing can be wrong about what does not exist.
+        let found = api.store().telephony_credential(caller.account, id).await?;
+        return Err(found.map_or(ApiError::NotFound, |_| faults.into()));
+    }
     let after = to_the_end(async move {
-        let after = api
+        let changed = api
             .store()
             .update_telephony_credential(caller.account, id, patch, now)
             .await?;
-        let after = after.ok_or(ApiError::NotFound)?;
+        let ChangedCredential { before, after } = changed.ok_or(ApiError::NotFound)?;
         // Sessions keep what their connection allowed when they began; a credential that moved, or has
         // ended, must not go on with that.
         if after.connection != before.connection || after.expired_at(now) {

@@ -153,3 +153,55 @@ async fn a_call_keeps_twenty_reports() {
     let other = [("x-call-report-id", "report-1"), ("x-call-id", "call-2")];
     assert_eq!(upload(&world, &other, "{}").await.status, 200);
 }
+
+fn never_ending() -> Body {
+    Body::from_stream(futures_util::stream::pending::<Result<&[u8], std::io::Error>>())
+}
+
+#[tokio::test]
+async fn invented_calls_do_not_get_a_session_more_room() {
+    let world = World::new().await;
+    log_in(&world, "report-1");
+    log_in(&world, "report-2");
+    let report = format!("\"{}\"", "x".repeat((4 << 20) - 2));
+    let put = async |id: &str, call: usize, body: &str| {
+        let call = format!("call-{call}");
+        let headers = [("x-call-report-id", id), ("x-call-id", call.as_str())];
+        upload(&world, &headers, body.to_owned()).await
+    };
+    for call in 0..16 {
+        assert_eq!(put("report-1", call, &report).await.status, 200);
+    }
+    let full = put("report-1", 16, "{}").await;
+    full.assert_error(429, "10011", "");
+    assert_eq!(full.header("retry-after"), "60");
+    assert_eq!(put("report-2", 16, "{}").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_third_upload_at_once_is_told_to_come_back() {
+    let world = World::new().await;
+    log_in(&world, "report-1");
+    log_in(&world, "report-2");
+    let (one, two) = (
+        [("x-call-report-id", "report-1"), ("x-call-id", "call-1")],
+        [("x-call-report-id", "report-2"), ("x-call-id", "call-2")],
+    );
+    let slow = futures_util::future::join(
+        upload(&world, &one, never_ending()),
+        upload(&world, &one, never_ending()),
+    );
+    let others = async {
+        let third = upload(&world, &one, "{}").await;
+        third.assert_error(429, "10011", "");
+        assert_eq!(third.header("retry-after"), "1");
+        assert_eq!(upload(&world, &two, "{}").await.status, 200);
+    };
+    tokio::select! {
+        biased;
+        _ = slow => panic!("a body without end has ended"),
+        () = others => {}
+    }
+    // Whoever went away no longer counts.
+    assert_eq!(upload(&world, &one, "{}").await.status, 200);
+}

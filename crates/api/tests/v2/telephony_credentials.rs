@@ -359,6 +359,29 @@ async fn a_move_to_another_connection_ends_its_sessions() {
 }
 
 #[tokio::test]
+async fn moves_at_once_each_end_the_sessions_they_find() {
+    let world = World::new().await;
+    let mut revoked = world.revocations();
+    let made = world.credential(json!({})).await;
+    let body =
+        json!({"connection_name": "second", "user_name": "alice2", "password": "correct horse"});
+    let other = world
+        .post(&world.alice, "/v2/credential_connections", body)
+        .await
+        .id();
+    let path = at(&made);
+    let to = |connection: &str| {
+        let body = json!({"connection_id": connection});
+        world.patch(&world.alice, &path, body)
+    };
+    // When the way back is asked for, the credential still is where it leads to.
+    let (there, back) = futures_util::future::join(to(&other), to(&world.alice.connection)).await;
+    assert_eq!((there.status, back.status), (200, 200));
+    assert_eq!(back.json()["data"]["resource_id"], made["resource_id"]);
+    assert!(revoked.try_recv().is_ok() && revoked.try_recv().is_ok());
+}
+
+#[tokio::test]
 async fn expiry_is_final() {
     let world = World::new().await;
     let mut revoked = world.revocations();

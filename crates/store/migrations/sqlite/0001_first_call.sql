@@ -21,6 +21,7 @@ CREATE TABLE accounts (
     organization_name           TEXT NOT NULL,
     credential_connection_count BIGINT NOT NULL DEFAULT 0,
     telephony_credential_count  BIGINT NOT NULL DEFAULT 0,
+    call_report_bytes           BIGINT NOT NULL DEFAULT 0,
     created_at                  BIGINT NOT NULL,
     updated_at                  BIGINT NOT NULL
 );
@@ -76,6 +77,27 @@ CREATE INDEX telephony_credentials_by_tag ON telephony_credentials (account_id, 
 CREATE INDEX telephony_credentials_by_connection ON telephony_credentials (connection_id);
 CREATE INDEX telephony_credentials_by_end ON telephony_credentials (expires_at) WHERE expires_at IS NOT NULL;
 
+-- What of an account is counted is counted here, so that no statement can forget it.
+CREATE TRIGGER credential_connections_added AFTER INSERT ON credential_connections BEGIN
+    UPDATE accounts SET credential_connection_count = credential_connection_count + 1
+    WHERE id = NEW.account_id;
+END;
+
+CREATE TRIGGER credential_connections_deleted AFTER DELETE ON credential_connections BEGIN
+    UPDATE accounts SET credential_connection_count = credential_connection_count - 1
+    WHERE id = OLD.account_id;
+END;
+
+CREATE TRIGGER telephony_credentials_added AFTER INSERT ON telephony_credentials BEGIN
+    UPDATE accounts SET telephony_credential_count = telephony_credential_count + 1
+    WHERE id = NEW.account_id;
+END;
+
+CREATE TRIGGER telephony_credentials_deleted AFTER DELETE ON telephony_credentials BEGIN
+    UPDATE accounts SET telephony_credential_count = telephony_credential_count - 1
+    WHERE id = OLD.account_id;
+END;
+
 -- One row for each ended leg; what a row names may be gone meanwhile, so nothing is referenced.
 CREATE TABLE call_records (
     leg_id           TEXT PRIMARY KEY NOT NULL,
@@ -118,8 +140,10 @@ CREATE TABLE call_events (
 );
 
 CREATE INDEX call_events_by_account ON call_events (account_id, id);
+CREATE INDEX call_events_by_age ON call_events (occurred_at);
 CREATE INDEX call_events_by_leg ON call_events (leg_id) WHERE kind = 'initiated';
 
+-- A segment's size is that of its body; a small one counts as a kibibyte, for the rest of its row.
 CREATE TABLE call_reports (
     id             INTEGER PRIMARY KEY AUTOINCREMENT,
     account_id     TEXT NOT NULL,
@@ -127,7 +151,21 @@ CREATE TABLE call_reports (
     call_id        TEXT NOT NULL,
     segment        BIGINT NOT NULL,
     voice_sdk_id   TEXT NOT NULL,
-    body           TEXT NOT NULL,
+    size_bytes     BIGINT NOT NULL,
     created_at     BIGINT NOT NULL,
+    body           TEXT NOT NULL,
     UNIQUE (account_id, call_id, segment)
 );
+
+CREATE INDEX call_reports_by_report_id ON call_reports (account_id, call_report_id, size_bytes);
+CREATE INDEX call_reports_by_age ON call_reports (created_at, id, size_bytes);
+
+CREATE TRIGGER call_reports_added AFTER INSERT ON call_reports BEGIN
+    UPDATE accounts SET call_report_bytes = call_report_bytes + NEW.size_bytes
+    WHERE id = NEW.account_id;
+END;
+
+CREATE TRIGGER call_reports_deleted AFTER DELETE ON call_reports BEGIN
+    UPDATE accounts SET call_report_bytes = call_report_bytes - OLD.size_bytes
+    WHERE id = OLD.account_id;
+END;

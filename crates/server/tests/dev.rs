@@ -1,4 +1,5 @@
 //! `ringtrip dev`: its summary, what it keeps, what it refuses, and who gets its ready credentials.
+#![expect(clippy::unwrap_used, reason = "what a test prepares must succeed")]
 
 mod support;
 

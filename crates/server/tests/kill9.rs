@@ -1,4 +1,5 @@
 //! A write that was acknowledged is there after `kill -9`, exactly as acknowledged.
+#![expect(clippy::unwrap_used, reason = "what a test prepares must succeed")]
 
 mod support;
 

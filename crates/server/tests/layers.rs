@@ -1,5 +1,6 @@
 //! Who may import whom (ARCHITECTURE.md, *Code map*), checked from the manifests; and that no pure
 //! crate reaches for a runtime, a socket or a clock.
+#![expect(clippy::unwrap_used, reason = "what a test prepares must succeed")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! The running binary, seen from outside: a process, HTTP over a socket, a phone over a WebSocket.
 #![allow(dead_code, reason = "each test file uses its own part")]
-#![allow(clippy::unwrap_used, reason = "what a test prepares must succeed")]
+#![expect(clippy::unwrap_used, reason = "what a test prepares must succeed")]
 
 pub(crate) mod http;
 pub(crate) mod phone;

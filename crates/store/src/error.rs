@@ -58,6 +58,25 @@ impl StoreError {
         }
     }
 
+    /// Tells whether it may have ended the transaction around its statement; a violated constraint
+    /// undoes the statement alone.
+    pub(crate) fn may_end_transaction(&self) -> bool {
+        match self {
+            Self::Unavailable {
+                cause: Unavailability::Database(error),
+                ..
+            } => error
+                .as_database_error()
+                .is_none_or(|error| error.kind() == sqlx::error::ErrorKind::Other),
+            Self::Unavailable { .. } => true,
+            Self::Refused(_)
+            | Self::Invalid(_)
+            | Self::ReportsFull(_)
+            | Self::UnknownAccount
+            | Self::Corrupt { .. } => false,
+        }
+    }
+
     /// Returns a function that sorts a database error: a value of the wrong shape is a corrupt row,
     /// everything else an unavailable database.
     pub(crate) fn while_doing(doing: &'static str) -> impl Fn(sqlx::Error) -> Self + Copy {

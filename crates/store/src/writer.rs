@@ -177,7 +177,7 @@ impl Writer {
                         let _ = answer.send(result);
                     })),
                     Some(Err(error)) => {
-                        let broken = error.is_unavailable();
+                        let broken = error.may_end_transaction();
                         let conclude: Conclude = Box::new(move |_| {
                             let _ = answer.send(Err(error));
                         });
@@ -578,18 +578,21 @@ mod tests {
             write(several, 4, "refused"),
             write(one, 9, "refused at once"),
             write(one, 5, ""),
+            // A key that is taken.
+            write(one, 5, ""),
+            write(one, 6, ""),
         ])
         .await;
         let done: Vec<bool> = first.iter().map(Result::is_ok).collect();
-        assert_eq!(done, [true, true, true, false, false, true]);
+        assert_eq!(done, [true, true, true, false, false, true, false, true]);
 
-        let second = join_all([write(one, 6, ""), write(one, 7, "panic")]).await;
+        let second = join_all([write(one, 7, ""), write(one, 10, "panic")]).await;
         assert!(second.iter().all(Result::is_err));
         write(one, 8, "").await.unwrap();
         drop(writer);
         task.await.unwrap();
         readers.close().await;
-        assert_eq!(ids(&path).await, [1, 2, 3, 5, 8]);
+        assert_eq!(ids(&path).await, [1, 2, 3, 5, 6, 8]);
     }
 
     #[tokio::test]

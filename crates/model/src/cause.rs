@@ -73,11 +73,17 @@ impl HangupCause {
             Self::CallRejected => ("CALL_REJECTED", 21, 603, "Decline"),
             Self::DestinationOutOfOrder => ("DESTINATION_OUT_OF_ORDER", 27, 502, "Bad Gateway"),
             Self::InvalidNumberFormat => ("INVALID_NUMBER_FORMAT", 28, 484, "Address Incomplete"),
-            Self::NormalTemporaryFailure => ("NORMAL_TEMPORARY_FAILURE", 41, 500, "Server Internal Error"),
+            Self::NormalTemporaryFailure => {
+                ("NORMAL_TEMPORARY_FAILURE", 41, 500, "Server Internal Error")
+            }
             Self::SwitchCongestion => ("SWITCH_CONGESTION", 42, 503, "Service Unavailable"),
             Self::BearerCapabilityNotAuth => ("BEARERCAPABILITY_NOTAUTH", 57, 403, "Forbidden"),
-            Self::IncompatibleDestination => ("INCOMPATIBLE_DESTINATION", 88, 488, "Not Acceptable Here"),
-            Self::RecoveryOnTimerExpire => ("RECOVERY_ON_TIMER_EXPIRE", 102, 504, "Server Time-out"),
+            Self::IncompatibleDestination => {
+                ("INCOMPATIBLE_DESTINATION", 88, 488, "Not Acceptable Here")
+            }
+            Self::RecoveryOnTimerExpire => {
+                ("RECOVERY_ON_TIMER_EXPIRE", 102, 504, "Server Time-out")
+            }
             Self::OriginatorCancel => ("ORIGINATOR_CANCEL", 487, 487, "Request Terminated"),
             Self::LoseRace => ("LOSE_RACE", 502, 487, "Request Terminated"),
         }

@@ -92,7 +92,12 @@ impl MediaPolicy {
     /// Returns what both policies allow, in this one's order.
     pub fn intersection(&self, other: &Self) -> Self {
         Self {
-            audio: self.audio.iter().copied().filter(|c| other.audio.contains(c)).collect(),
+            audio: self
+                .audio
+                .iter()
+                .copied()
+                .filter(|c| other.audio.contains(c))
+                .collect(),
             video: self.video && other.video,
         }
     }
@@ -122,10 +127,16 @@ mod tests {
 
     #[test]
     fn default_connection_codecs_allow_audio_but_no_video() {
-        let policy = MediaPolicy::from_codec_names(["G722", "G711U", "G711A", "G729", "OPUS", "H.264"]);
+        let policy =
+            MediaPolicy::from_codec_names(["G722", "G711U", "G711A", "G729", "OPUS", "H.264"]);
         assert_eq!(
             policy.audio,
-            [AudioCodec::G722, AudioCodec::Pcmu, AudioCodec::Pcma, AudioCodec::Opus]
+            [
+                AudioCodec::G722,
+                AudioCodec::Pcmu,
+                AudioCodec::Pcma,
+                AudioCodec::Opus
+            ]
         );
         assert!(!policy.video);
     }
@@ -135,6 +146,12 @@ mod tests {
         let with = MediaPolicy::from_codec_names(["OPUS", "vp8", "opus"]);
         let without = MediaPolicy::from_codec_names(["G711U", "OPUS"]);
         assert!(with.intersection(&with).video);
-        assert_eq!(with.intersection(&without), MediaPolicy { audio: vec![AudioCodec::Opus], video: false });
+        assert_eq!(
+            with.intersection(&without),
+            MediaPolicy {
+                audio: vec![AudioCodec::Opus],
+                video: false
+            }
+        );
     }
 }

@@ -157,8 +157,10 @@ mod tests {
     #[test]
     fn decimal_ids_grow_with_time_and_survive_text() {
         let mut rng = Generator::from_seed([7; 32]);
-        let a = CredentialConnectionId::generate(Timestamp::from_millis(1_790_000_000_000), &mut rng);
-        let b = CredentialConnectionId::generate(Timestamp::from_millis(1_790_000_000_001), &mut rng);
+        let a =
+            CredentialConnectionId::generate(Timestamp::from_millis(1_790_000_000_000), &mut rng);
+        let b =
+            CredentialConnectionId::generate(Timestamp::from_millis(1_790_000_000_001), &mut rng);
         assert!(a < b);
         assert_eq!(a.to_string().parse(), Ok(a));
         assert!((18..=19).contains(&a.to_string().len()));
@@ -169,7 +171,11 @@ mod tests {
         for bad in ["", "abc", "-1", "+1", "007", "99999999999999999999", "1 "] {
             assert!(bad.parse::<CredentialConnectionId>().is_err(), "{bad}");
         }
-        for bad in ["", "c215ade30d39418e94bec5f780760199", "{c215ade3-0d39-418e-94be-c5f780760199}"] {
+        for bad in [
+            "",
+            "c215ade30d39418e94bec5f780760199",
+            "{c215ade3-0d39-418e-94be-c5f780760199}",
+        ] {
             assert!(bad.parse::<TelephonyCredentialId>().is_err(), "{bad}");
         }
     }

@@ -84,7 +84,10 @@ impl Digit {
 }
 
 /// What happened on a leg's own wire.
-#[expect(clippy::large_enum_variant, reason = "an incoming leg is one event a call, and moved twice")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an incoming leg is one event a call, and moved twice"
+)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LegEvent {
     /// The party places a call. The leg's protocol side has already acknowledged the request.

@@ -37,8 +37,8 @@ pub use cause::HangupCause;
 pub use codec::{AudioCodec, MediaPolicy, NegotiatedMedia, OfferedMedia, VideoCodec};
 pub use credential_connection::{
     AnchorsiteOverride, AniNumberFormat, AniOverrideType, ConnectionSettings, CredentialConnection,
-    DnisNumberFormat, DtmfType, EncryptedMedia, InboundSettings, JitterBuffer, MAX_CODECS, MAX_TAGS,
-    MAX_URL_CHARS, NewCredentialConnection, NoiseSuppression, NoiseSuppressionDetails,
+    DnisNumberFormat, DtmfType, EncryptedMedia, InboundSettings, JitterBuffer, MAX_CODECS,
+    MAX_TAGS, MAX_URL_CHARS, NewCredentialConnection, NoiseSuppression, NoiseSuppressionDetails,
     NoiseSuppressionEngine, OutboundSettings, RegistrationStatus, RoutingMethod, RtcpPort,
     RtcpSettings, SimultaneousRinging, T38ReinviteSource, WebhookApiVersion,
 };
@@ -51,7 +51,8 @@ pub use leg::{CallerId, CustomHeader, Digit, LegCommand, LegEvent, LegParty};
 pub use media::{MediaCommand, MediaEvent, MediaFailure};
 pub use rng::Generator;
 pub use route::{
-    CallingPreference, ChannelLimits, Destination, PermitRefusal, PermitRequest, Route, RouteRequest,
+    CallingPreference, ChannelLimits, Destination, PermitRefusal, PermitRequest, Route,
+    RouteRequest,
 };
 pub use sdp::{SdpAnswer, SdpOffer};
 pub use secret::{Pii, Secret};

@@ -52,7 +52,10 @@ impl Generator {
 
     /// Makes `len` letters and digits (5.95 bits each).
     pub fn alphanumeric(&mut self, len: usize) -> String {
-        self.text(len, b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
+        self.text(
+            len,
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
+        )
     }
 
     /// Makes `len` lower-case hexadecimal digits.
@@ -62,7 +65,9 @@ impl Generator {
 
     fn text(&mut self, len: usize, alphabet: &[u8]) -> String {
         let size = u32::try_from(alphabet.len()).unwrap_or(1);
-        (0..len).map(|_| char::from(alphabet[self.below(size) as usize])).collect()
+        (0..len)
+            .map(|_| char::from(alphabet[self.below(size) as usize]))
+            .collect()
     }
 }
 

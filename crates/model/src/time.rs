@@ -42,7 +42,10 @@ impl Time {
 impl Add<Duration> for Time {
     type Output = Self;
     fn add(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)))
+        Self(
+            self.0
+                .saturating_add(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)),
+        )
     }
 }
 
@@ -111,14 +114,19 @@ impl Timestamp {
 
     /// Prints date, space, time with microseconds and `Z`: the form of a credential's default name.
     pub fn to_label(self) -> String {
-        self.civil().map_or_else(String::new, |t| t.strftime("%Y-%m-%d %H:%M:%S.%6fZ").to_string())
+        self.civil().map_or_else(String::new, |t| {
+            t.strftime("%Y-%m-%d %H:%M:%S.%6fZ").to_string()
+        })
     }
 }
 
 impl Add<Duration> for Timestamp {
     type Output = Self;
     fn add(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)),
+        )
     }
 }
 
@@ -171,7 +179,11 @@ impl FromStr for Timestamp {
                 }
             }
         };
-        if micros < 0 { Err(TimestampError) } else { Ok(Self(micros)) }
+        if micros < 0 {
+            Err(TimestampError)
+        } else {
+            Ok(Self(micros))
+        }
     }
 }
 
@@ -194,13 +206,23 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_instant() {
-        for bad in ["", "tomorrow", "2020-13-01T00:00:00Z", "1600000000", "2020-01-01", "1969-01-01T00:00:00Z"] {
+        for bad in [
+            "",
+            "tomorrow",
+            "2020-13-01T00:00:00Z",
+            "1600000000",
+            "2020-01-01",
+            "1969-01-01T00:00:00Z",
+        ] {
             assert_eq!(bad.parse::<Timestamp>(), Err(TimestampError), "{bad}");
         }
     }
 
     #[test]
     fn labels_carry_microseconds() {
-        assert_eq!(Timestamp::from_micros(1_592_515_958_917_732).to_label(), "2020-06-18 21:32:38.917732Z");
+        assert_eq!(
+            Timestamp::from_micros(1_592_515_958_917_732).to_label(),
+            "2020-06-18 21:32:38.917732Z"
+        );
     }
 }

@@ -3,6 +3,8 @@
 //! Each browser is a `str0m` peer, an implementation independent of ours. It speaks a packet every
 //! 20 ms, each saying whose and which it is, and listens.
 
+mod peer;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,13 +13,14 @@ use std::time::{Duration, Instant};
 use ringtrip_media::plan::Fingerprint;
 use ringtrip_media::{DtlsContext, DtlsSetupError, Shard, ShardCommand, ShardConfig, ShardEvent};
 use ringtrip_model::{AudioCodec, Time};
-use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
+use str0m::change::{SdpAnswer, SdpOffer};
 use str0m::crypto::CryptoProvider;
 use str0m::media::{Direction, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::{RtpPacket, RtpWrite};
-use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
+use str0m::{Candidate, Event, Input, Output, RtcConfig};
 
+pub use self::peer::Heard;
+use self::peer::Peer;
 use crate::clock::Agenda;
 use crate::dice::Dice;
 use crate::facts::STARTED_AT;
@@ -28,31 +31,12 @@ use crate::sdp;
 
 /// A packet of sound.
 pub const FRAME: Duration = Duration::from_millis(20);
-/// Bytes of sound in a packet, what it says of itself included.
-const PAYLOAD: usize = 60;
 /// Browsers check a path every 48 ms at first and every 480 ms later, however often it fails.
 const FIRST_CHECK: Duration = Duration::from_millis(50);
 const LAST_CHECK: Duration = Duration::from_millis(480);
 const CHECKS: usize = 60;
 /// Never, as far as a run is concerned.
 const NEVER: Time = Time::from_secs(1_000_000);
-
-/// A packet that a browser heard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Heard {
-    /// When.
-    pub at: Time,
-    /// Whose.
-    pub from: PeerId,
-    /// Which of theirs.
-    pub number: u32,
-    /// RTP sequence number.
-    pub sequence: u16,
-    /// RTP timestamp.
-    pub timestamp: u32,
-    /// RTP source.
-    pub ssrc: u32,
-}
 
 /// Real shards and real peers.
 pub struct Air {
@@ -68,6 +52,8 @@ pub struct Air {
     links: BTreeMap<(usize, bool), Link>,
     flights: Agenda<Flight>,
     muted: BTreeSet<usize>,
+    /// Nothing was lost on the way so far: what is missing then was left out by us.
+    spotless: bool,
     next_port: u16,
     next_frame: Time,
     told: VecDeque<(usize, ShardEvent)>,
@@ -76,25 +62,16 @@ pub struct Air {
 }
 
 enum Flight {
-    ToShard { shard: usize, from: SocketAddr, bytes: Vec<u8> },
-    ToPeer { from: SocketAddr, to: SocketAddr, bytes: Vec<u8> },
-}
-
-struct Peer {
-    device: usize,
-    rtc: Rtc,
-    /// What it believes its address to be.
-    inside: SocketAddr,
-    /// What the world sees.
-    outside: SocketAddr,
-    pending: Option<SdpPendingOffer>,
-    mid: Mid,
-    spoken: Option<(AudioCodec, u8)>,
-    deadline: Time,
-    connected: bool,
-    dead: bool,
-    next_number: u32,
-    heard: Vec<Heard>,
+    ToShard {
+        shard: usize,
+        from: SocketAddr,
+        bytes: Vec<u8>,
+    },
+    ToPeer {
+        from: SocketAddr,
+        to: SocketAddr,
+        bytes: Vec<u8>,
+    },
 }
 
 impl Air {
@@ -102,7 +79,12 @@ impl Air {
     ///
     /// # Errors
     /// When the cryptographic library makes no certificate.
-    pub fn new(threads: u16, base: Instant, seed: u64, dice: &mut Dice) -> Result<Self, DtlsSetupError> {
+    pub fn new(
+        threads: u16,
+        base: Instant,
+        seed: u64,
+        dice: &mut Dice,
+    ) -> Result<Self, DtlsSetupError> {
         let dtls = Arc::new(DtlsContext::generate(base)?);
         let fingerprint = dtls.fingerprint();
         let shard = |index| {
@@ -127,6 +109,7 @@ impl Air {
             links: BTreeMap::new(),
             flights: Agenda::default(),
             muted: BTreeSet::new(),
+            spotless: true,
             next_port: 10_000,
             next_frame: Time::ZERO,
             told: VecDeque::new(),
@@ -137,12 +120,18 @@ impl Air {
 
     /// Tells whether a peer's media is up.
     pub fn is_connected(&self, peer: PeerId) -> bool {
-        self.peers.get(&peer).is_some_and(|peer| peer.connected && !peer.dead)
+        self.peers
+            .get(&peer)
+            .is_some_and(|peer| peer.connected && !peer.dead)
     }
 
     /// Returns what a peer heard since an instant.
     pub fn heard_since(&self, peer: PeerId, since: Time) -> &[Heard] {
-        let heard = self.peers.get(&peer).map(|peer| peer.heard.as_slice()).unwrap_or_default();
+        let heard = self
+            .peers
+            .get(&peer)
+            .map(|peer| peer.heard.as_slice())
+            .unwrap_or_default();
         let from = heard.partition_point(|packet| packet.at < since);
         &heard[from..]
     }
@@ -152,6 +141,8 @@ impl Air {
         self.next_port += 1;
         let port = self.next_port;
         if let Some(entry) = self.peers.get_mut(&peer) {
+            // What is on its way to the old address is lost.
+            self.spotless = false;
             self.addresses.remove(&entry.outside);
             entry.outside.set_port(port);
             self.addresses.insert(entry.outside, peer);
@@ -163,7 +154,12 @@ impl Air {
         self.base + Duration::from_micros(now.as_micros())
     }
 
-    fn make_peer(&mut self, device: usize, abilities: &Abilities, now: Time) -> Result<Peer, UnusableDescription> {
+    fn make_peer(
+        &mut self,
+        device: usize,
+        abilities: &Abilities,
+        now: Time,
+    ) -> Result<Peer, UnusableDescription> {
         let mut config = RtcConfig::new()
             .set_crypto_provider(Arc::clone(&self.crypto))
             .set_rtp_mode(true)
@@ -210,16 +206,27 @@ impl Air {
     /// Gives a peer a datagram, or only the time, and takes what it has to say.
     fn feed(&mut self, id: PeerId, datagram: Option<(SocketAddr, &[u8])>, now: Time) {
         let instant = self.instant(now);
-        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
         let input = match datagram {
             None => Some(Input::Timeout(instant)),
             Some((source, bytes)) => match bytes.try_into() {
                 Ok(contents) => {
                     let destination = peer.inside;
-                    Some(Input::Receive(instant, Receive { proto: Protocol::Udp, source, destination, contents }))
+                    Some(Input::Receive(
+                        instant,
+                        Receive {
+                            proto: Protocol::Udp,
+                            source,
+                            destination,
+                            contents,
+                        },
+                    ))
                 }
                 Err(error) => {
-                    self.mistakes.push(format!("a datagram that no peer can read: {error}"));
+                    self.mistakes
+                        .push(format!("a datagram that no peer can read: {error}"));
                     None
                 }
             },
@@ -232,7 +239,9 @@ impl Air {
 
     fn drain(&mut self, id: PeerId, now: Time) {
         loop {
-            let Some(peer) = self.peers.get_mut(&id) else { return };
+            let Some(peer) = self.peers.get_mut(&id) else {
+                return;
+            };
             if peer.dead {
                 peer.deadline = NEVER;
                 return;
@@ -246,16 +255,26 @@ impl Air {
                 }
                 Ok(Output::Transmit(transmit)) => {
                     let (device, from) = (peer.device, peer.outside);
-                    let shard = self.shards.iter().position(|(address, _)| *address == transmit.destination);
+                    let shard = self
+                        .shards
+                        .iter()
+                        .position(|(address, _)| *address == transmit.destination);
                     if let Some(shard) = shard {
                         let bytes = transmit.contents.to_vec();
-                        self.launch(device, true, now, |bytes| Flight::ToShard { shard, from, bytes }, bytes);
+                        self.launch(
+                            device,
+                            true,
+                            now,
+                            |bytes| Flight::ToShard { shard, from, bytes },
+                            bytes,
+                        );
                     }
                 }
                 Ok(Output::Event(Event::Connected)) => peer.connected = true,
                 Ok(Output::Event(Event::RtpPacket(packet))) => {
-                    let mistake = peer.hear(&packet, now);
-                    self.mistakes.extend(mistake.map(|text| format!("{id:?}: {text}")));
+                    let mistake = peer.hear(&packet, self.spotless, now);
+                    self.mistakes
+                        .extend(mistake.map(|text| format!("{id:?}: {text}")));
                 }
                 Ok(Output::Event(_)) => {}
             }
@@ -271,12 +290,19 @@ impl Air {
         bytes: Vec<u8>,
     ) {
         if self.muted.contains(&device) {
+            self.spotless = false;
             return;
         }
         let seed = self.seed ^ ((device as u64) << 1) ^ u64::from(up);
-        let link = self.links.entry((device, up)).or_insert_with(|| Link::new(seed));
+        let link = self
+            .links
+            .entry((device, up))
+            .or_insert_with(|| Link::new(seed));
         match link.fate(&self.weather, &bytes, now) {
-            Fate::Lost => self.counted.fault(Fault::PacketLost),
+            Fate::Lost => {
+                self.spotless = false;
+                self.counted.fault(Fault::PacketLost);
+            }
             Fate::Arrives(at) => {
                 if at > now + self.weather.delay {
                     self.counted.fault(Fault::PacketLate);
@@ -303,17 +329,33 @@ impl Air {
         }
         for (to, bytes) in sent {
             // What goes to an address that is nobody's any more is lost.
-            let device = self.addresses.get(&to).and_then(|peer| self.peers.get(peer)).map(|peer| peer.device);
+            let device = self
+                .addresses
+                .get(&to)
+                .and_then(|peer| self.peers.get(peer))
+                .map(|peer| peer.device);
             if let Some(device) = device {
-                self.launch(device, false, now, |bytes| Flight::ToPeer { from, to, bytes }, bytes);
+                self.launch(
+                    device,
+                    false,
+                    now,
+                    |bytes| Flight::ToPeer { from, to, bytes },
+                    bytes,
+                );
             }
         }
     }
 
     fn land(&mut self, flight: Flight, now: Time) {
         match flight {
-            Flight::ToShard { shard, from, mut bytes } => {
-                self.shards[shard].1.handle_datagram(0, from, &mut bytes, now);
+            Flight::ToShard {
+                shard,
+                from,
+                mut bytes,
+            } => {
+                self.shards[shard]
+                    .1
+                    .handle_datagram(0, from, &mut bytes, now);
                 self.flush(shard, now);
             }
             Flight::ToPeer { from, to, bytes } => {
@@ -327,7 +369,12 @@ impl Air {
     fn everybody_speaks(&mut self, now: Time) {
         self.next_frame = now + FRAME;
         let instant = self.instant(now);
-        let speakers: Vec<PeerId> = self.peers.iter().filter(|(_, peer)| peer.may_speak()).map(|(id, _)| *id).collect();
+        let speakers: Vec<PeerId> = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| peer.may_speak())
+            .map(|(id, _)| *id)
+            .collect();
         for id in speakers {
             if let Some(peer) = self.peers.get_mut(&id) {
                 peer.speak(id, now, instant);
@@ -337,67 +384,16 @@ impl Air {
     }
 }
 
-impl Peer {
-    fn may_speak(&self) -> bool {
-        self.connected && !self.dead && self.spoken.is_some()
-    }
-
-    fn speak(&mut self, id: PeerId, now: Time, instant: Instant) {
-        let Some((codec, payload_type)) = self.spoken else { return };
-        let mut payload = Vec::with_capacity(PAYLOAD);
-        payload.extend(id.0.to_be_bytes());
-        payload.extend(self.next_number.to_be_bytes());
-        payload.resize(PAYLOAD, 0x55);
-        // Its clock began somewhere, as everybody's does.
-        let ticks = now.as_micros() * u64::from(codec.clock_rate_hz()) / 1_000_000;
-        let timestamp = (ticks + id.0.wrapping_mul(77_777)) as u32;
-        let sequence = 40_000 + u64::from(self.next_number);
-        let write = RtpWrite::new(payload_type.into(), sequence.into(), timestamp, instant, &payload[..]);
-        let mut direct = self.rtc.direct_api();
-        if let Some(stream) = direct.stream_tx_by_mid(self.mid, None) {
-            stream.write_rtp(write);
-            self.next_number += 1;
-        }
-    }
-
-    /// Notes a packet. Returns what is wrong with it: the stream towards a party must never jump,
-    /// whatever happens to its far side.
-    fn hear(&mut self, packet: &RtpPacket, now: Time) -> Option<String> {
-        let (id, rest) = packet.payload.split_first_chunk::<8>()?;
-        let number = rest.first_chunk::<4>()?;
-        let heard = Heard {
-            at: now,
-            from: PeerId(u64::from_be_bytes(*id)),
-            number: u32::from_be_bytes(*number),
-            sequence: packet.header.sequence_number,
-            timestamp: packet.header.timestamp,
-            ssrc: *packet.header.ssrc,
-        };
-        let (first, last) = (self.heard.first().copied(), self.heard.last().copied());
-        self.heard.push(heard);
-        let (first, last) = (first?, last?);
-        let clock = f64::from(self.spoken?.0.clock_rate_hz());
-        let played = f64::from(heard.timestamp.wrapping_sub(first.timestamp).cast_signed()) / clock;
-        let passed = now.since(first.at).as_secs_f64();
-        let step = i64::from(heard.sequence.wrapping_sub(last.sequence).cast_signed());
-        let frames = i64::try_from(now.since(last.at).as_millis() / FRAME.as_millis()).unwrap_or(i64::MAX);
-        let wrong = match () {
-            () if heard.ssrc != first.ssrc => "changes its source",
-            () if (played - passed).abs() > 1.0 => "jumps in time",
-            () if step > frames + 60 || step < -60 => "jumps in number",
-            () => return None,
-        };
-        Some(format!("the stream {wrong}: {played} s of sound in {passed} s, {first:?}, {last:?}, {heard:?}"))
-    }
-}
-
 fn unusable(error: impl std::fmt::Display) -> UnusableDescription {
     UnusableDescription(error.to_string())
 }
 
 impl MediaPlane for Air {
     fn addresses(&self) -> Vec<Vec<SocketAddr>> {
-        self.shards.iter().map(|(address, _)| vec![*address]).collect()
+        self.shards
+            .iter()
+            .map(|(address, _)| vec![*address])
+            .collect()
     }
 
     fn fingerprint(&self) -> Fingerprint {
@@ -405,10 +401,14 @@ impl MediaPlane for Air {
     }
 
     fn offer(&mut self, id: PeerId, device: usize, abilities: &Abilities, now: Time) -> String {
-        let Ok(mut peer) = self.make_peer(device, abilities, now) else { return String::new() };
+        let Ok(mut peer) = self.make_peer(device, abilities, now) else {
+            return String::new();
+        };
         let mut change = peer.rtc.sdp_api();
         peer.mid = change.add_media(MediaKind::Audio, Direction::SendRecv, None, None, None);
-        let Some((offer, pending)) = change.apply() else { return String::new() };
+        let Some((offer, pending)) = change.apply() else {
+            return String::new();
+        };
         peer.pending = Some(pending);
         self.keep(id, peer, now);
         offer.to_sdp_string()
@@ -425,7 +425,12 @@ impl MediaPlane for Air {
         let mut peer = self.make_peer(device, abilities, now)?;
         let offered = sdp::audio(offer).ok_or_else(|| unusable("no audio"))?;
         let offer = SdpOffer::from_sdp_string(offer).map_err(unusable)?;
-        let answer = peer.rtc.sdp_api().accept_offer(offer).map_err(unusable)?.to_sdp_string();
+        let answer = peer
+            .rtc
+            .sdp_api()
+            .accept_offer(offer)
+            .map_err(unusable)?
+            .to_sdp_string();
         peer.mid = Mid::from(offered.mid.as_str());
         peer.spoken = sdp::audio(&answer).and_then(|audio| audio.codecs.first().copied());
         self.keep(id, peer, now);
@@ -433,10 +438,17 @@ impl MediaPlane for Air {
     }
 
     fn accept(&mut self, id: PeerId, answer: &str, now: Time) -> Result<(), UnusableDescription> {
-        let Some(peer) = self.peers.get_mut(&id) else { return Ok(()) };
-        let Some(pending) = peer.pending.take() else { return Ok(()) };
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return Ok(());
+        };
+        let Some(pending) = peer.pending.take() else {
+            return Ok(());
+        };
         let parsed = SdpAnswer::from_sdp_string(answer).map_err(unusable)?;
-        peer.rtc.sdp_api().accept_answer(pending, parsed).map_err(unusable)?;
+        peer.rtc
+            .sdp_api()
+            .accept_answer(pending, parsed)
+            .map_err(unusable)?;
         peer.spoken = sdp::audio(answer).and_then(|audio| audio.codecs.first().copied());
         self.feed(id, None, now);
         Ok(())
@@ -475,7 +487,11 @@ impl MediaPlane for Air {
 
     fn handle_timeout(&mut self, now: Time) {
         for shard in 0..self.shards.len() {
-            if self.shards[shard].1.poll_timeout().is_some_and(|at| at <= now) {
+            if self.shards[shard]
+                .1
+                .poll_timeout()
+                .is_some_and(|at| at <= now)
+            {
                 self.shards[shard].1.handle_timeout(now);
                 self.flush(shard, now);
             }
@@ -496,8 +512,15 @@ impl MediaPlane for Air {
     fn poll_timeout(&self) -> Option<Time> {
         let shards = self.shards.iter().map(|(_, shard)| shard.poll_timeout());
         let peers = self.peers.values().map(|peer| peer.deadline).min();
-        let speaks = self.peers.values().any(Peer::may_speak).then_some(self.next_frame);
-        shards.chain([self.flights.next_at(), peers, speaks]).flatten().min()
+        let speaks = self
+            .peers
+            .values()
+            .any(Peer::may_speak)
+            .then_some(self.next_frame);
+        shards
+            .chain([self.flights.next_at(), peers, speaks])
+            .flatten()
+            .min()
     }
 
     fn poll_event(&mut self) -> Option<(usize, ShardEvent)> {

@@ -64,12 +64,20 @@ impl Calls {
             Ok(call) => {
                 let id = call.id();
                 let audit = Audit::new(&call);
-                self.calls.insert(id, Live { call, audit, timer: None });
+                self.calls.insert(
+                    id,
+                    Live {
+                        call,
+                        audit,
+                        timer: None,
+                    },
+                );
                 self.with(id, |_| ());
             }
             Err(_) => {
                 let cause = HangupCause::NormalTemporaryFailure;
-                self.outputs.push_back(Output::Leg(LegCommand::Hangup { leg, cause }));
+                self.outputs
+                    .push_back(Output::Leg(LegCommand::Hangup { leg, cause }));
             }
         }
     }
@@ -130,7 +138,9 @@ impl Calls {
 
     /// Gives a call an input, takes its outputs, moves its timer, and drops it once it is over.
     fn with(&mut self, id: CallId, input: impl FnOnce(&mut Live)) {
-        let Some(live) = self.calls.get_mut(&id) else { return };
+        let Some(live) = self.calls.get_mut(&id) else {
+            return;
+        };
         input(live);
         while let Some(output) = live.call.poll_output() {
             live.audit.note_output(&output);
@@ -151,7 +161,9 @@ impl Calls {
     }
 
     fn set_timer(&mut self, id: CallId, timer: Option<Time>) {
-        let Some(live) = self.calls.get_mut(&id) else { return };
+        let Some(live) = self.calls.get_mut(&id) else {
+            return;
+        };
         if live.timer == timer {
             return;
         }

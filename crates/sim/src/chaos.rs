@@ -72,10 +72,21 @@ fn connections(dice: &mut Dice, rng: &mut Generator) -> Vec<Connection> {
     ];
     let mut connections = Vec::new();
     for index in 0..3 {
-        let names = codecs[if index == 0 { 0 } else { dice.below(codecs.len()) }];
-        let preferences = [CallingPreference::Disabled, CallingPreference::Internal, CallingPreference::Unrestricted];
+        let names = codecs[if index == 0 {
+            0
+        } else {
+            dice.below(codecs.len())
+        }];
+        let preferences = [
+            CallingPreference::Disabled,
+            CallingPreference::Internal,
+            CallingPreference::Unrestricted,
+        ];
         let preference = preferences[dice.below(3)];
-        let limit = |dice: &mut Dice| dice.percent(12).then(|| u32::try_from(dice.below(2)).unwrap_or(0) + 1);
+        let limit = |dice: &mut Dice| {
+            dice.percent(12)
+                .then(|| u32::try_from(dice.below(2)).unwrap_or(0) + 1)
+        };
         connections.push(Connection {
             id: CredentialConnectionId::generate(STARTED_AT, rng),
             account: accounts[usize::from(index == 2)],
@@ -126,9 +137,17 @@ impl Run {
         }
         let ill = dice.percent(30);
         let troubles = if ill {
-            Troubles { never_connects: 10, handshake_fails: 6, wrong_certificate: 6 }
+            Troubles {
+                never_connects: 10,
+                handshake_fails: 6,
+                wrong_certificate: 6,
+            }
         } else {
-            Troubles { never_connects: 1, handshake_fails: 0, wrong_certificate: 0 }
+            Troubles {
+                never_connects: 1,
+                handshake_fails: 0,
+                wrong_certificate: 0,
+            }
         };
         let paper = Paper::new(1 + u16::from(dice.percent(50)), troubles, dice.fork());
         let mut world = World::new(seed, setup, paper);
@@ -154,7 +173,11 @@ impl Run {
         for device in 0..devices {
             // Every user has one, and some more.
             let users = run.world.ground.facts.users.len();
-            let user = if device < users { device } else { run.dice.below(users.min(2)) };
+            let user = if device < users {
+                device
+            } else {
+                run.dice.below(users.min(2))
+            };
             let habits = Habits::draw(&mut run.dice, run.race);
             run.world.add_browser(user, habits);
         }
@@ -179,7 +202,9 @@ impl Run {
     fn check_forwarding(&mut self) {
         let ground = &mut self.world.ground;
         for (leg, held, partner) in ground.plane.forwarding().unwrap_or_default() {
-            ground.checks.check_forwarding(leg, held, partner, self.world.now);
+            ground
+                .checks
+                .check_forwarding(leg, held, partner, self.world.now);
         }
     }
 
@@ -187,7 +212,8 @@ impl Run {
     fn revive(&mut self) {
         for device in 0..self.world.browsers.len() {
             let user = &self.world.ground.facts.users[self.world.ground.users[device]];
-            let welcome = !user.deleted && self.world.ground.facts.connections[user.connection].enabled;
+            let welcome =
+                !user.deleted && self.world.ground.facts.connections[user.connection].enabled;
             if self.world.browsers[device].is_gone() && welcome && self.dice.percent(20) {
                 let habits = Habits::draw(&mut self.dice, self.race);
                 self.world.replace_browser(device, habits);
@@ -210,8 +236,11 @@ impl Run {
             }
             self.world.run_for(Duration::from_secs(1));
             for browser in 0..self.world.browsers.len() {
-                let calls: Vec<String> =
-                    self.world.browsers[browser].active_calls().into_iter().map(str::to_owned).collect();
+                let calls: Vec<String> = self.world.browsers[browser]
+                    .active_calls()
+                    .into_iter()
+                    .map(str::to_owned)
+                    .collect();
                 for call in calls {
                     self.world.act(browser, Step::HangUp(call));
                 }

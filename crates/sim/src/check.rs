@@ -65,7 +65,8 @@ impl Checks {
     pub fn wrong(&mut self, now: Time, what: String) {
         self.trace.remark(now, format_args!("WRONG: {what}"));
         if self.mistakes.len() < MAX_MISTAKES {
-            self.mistakes.push(format!("at {} us: {what}", now.as_micros()));
+            self.mistakes
+                .push(format!("at {} us: {what}", now.as_micros()));
         }
     }
 
@@ -105,7 +106,10 @@ impl Checks {
         let twice = std::mem::replace(&mut leg.recorded, true);
         let (cause, alive) = (leg.cause, leg.is_alive());
         if twice || alive || cause != Some(record.cause) {
-            self.wrong(now, format!("a record out of turn (its leg ended with {cause:?}): {record:?}"));
+            self.wrong(
+                now,
+                format!("a record out of turn (its leg ended with {cause:?}): {record:?}"),
+            );
         }
         self.report.cause(record.cause);
         let Some(audio) = record.audio else { return };

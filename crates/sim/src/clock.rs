@@ -14,7 +14,10 @@ pub struct Agenda<T> {
 
 impl<T> Default for Agenda<T> {
     fn default() -> Self {
-        Self { entries: BTreeMap::new(), next: 0 }
+        Self {
+            entries: BTreeMap::new(),
+            next: 0,
+        }
     }
 }
 

@@ -36,7 +36,8 @@ impl Dice {
 
     /// Draws a number from `0..count`, which must not be empty.
     pub fn below(&mut self, count: usize) -> usize {
-        self.0.below(u32::try_from(count.max(1)).unwrap_or(u32::MAX)) as usize
+        self.0
+            .below(u32::try_from(count.max(1)).unwrap_or(u32::MAX)) as usize
     }
 
     /// Draws a time between two, both in milliseconds, to the microsecond.

@@ -140,10 +140,17 @@ impl Facts {
     /// # Errors
     /// As the product would refuse it.
     pub fn authenticate(&self, login: &LoginRequest, now: Time) -> Result<Identity, LoginRefusal> {
-        let of_name = |name: &str| self.users.iter().find(|user| user.name == name && !user.deleted);
+        let of_name = |name: &str| {
+            self.users
+                .iter()
+                .find(|user| user.name == name && !user.deleted)
+        };
         let user = match login {
             LoginRequest::Token(token) => {
-                let name = token.expose().strip_prefix("token-of-").ok_or(LoginRefusal::BadToken)?;
+                let name = token
+                    .expose()
+                    .strip_prefix("token-of-")
+                    .ok_or(LoginRefusal::BadToken)?;
                 of_name(name).ok_or(LoginRefusal::UnknownUser)?
             }
             LoginRequest::Password { user, password } => {
@@ -160,13 +167,18 @@ impl Facts {
         if !self.usable(user, now) {
             return Err(LoginRefusal::Inactive);
         }
-        Ok(Identity { party: self.party(user), expires_at: user.expires_at })
+        Ok(Identity {
+            party: self.party(user),
+            expires_at: user.expires_at,
+        })
     }
 
     /// Tells who stands behind a user name, and on which devices.
     pub fn route(&self, name: &str, now: Time) -> Route {
         let same = |user: &&User| user.name.eq_ignore_ascii_case(name) && !user.deleted;
-        let Some(user) = self.users.iter().find(same) else { return Route::Unknown };
+        let Some(user) = self.users.iter().find(same) else {
+            return Route::Unknown;
+        };
         Route::User {
             party: self.party(user),
             enabled: self.usable(user, now),
@@ -199,7 +211,19 @@ impl Facts {
 
     /// Returns the sessions of whoever falls under a scope.
     pub fn bound_under(&self, scope: &RevokeScope) -> usize {
-        self.bound.values().filter(|party| scope.covers(party)).count()
+        self.bound
+            .values()
+            .filter(|party| scope.covers(party))
+            .count()
+    }
+
+    /// Tells whether somebody may be logged in at all.
+    pub fn may_log_in(&self, party: &LegParty, now: Time) -> bool {
+        let same = |user: &&User| user.name == party.user && user.credential == party.credential;
+        self.users
+            .iter()
+            .find(same)
+            .is_some_and(|user| self.usable(user, now))
     }
 
     /// Notes that a session can be called. False if it could be already.
@@ -208,7 +232,9 @@ impl Facts {
         if !devices.contains(&session) {
             devices.push(session);
         }
-        self.bound.insert(session, party.clone()).is_none_or(|former| former != *party)
+        self.bound
+            .insert(session, party.clone())
+            .is_none_or(|former| former != *party)
     }
 
     /// Notes that a session cannot be called any more. False if it could not be before.
@@ -229,7 +255,10 @@ impl Facts {
     /// When a limit is reached.
     pub fn acquire(&mut self, request: &PermitRequest) -> Result<(), PermitRefusal> {
         let limit = |id, of: fn(&Connection) -> Option<u32>| {
-            self.connections.iter().find(|connection| connection.id == id).and_then(of)
+            self.connections
+                .iter()
+                .find(|connection| connection.id == id)
+                .and_then(of)
         };
         if self.permits.len() >= self.max_calls {
             return Err(PermitRefusal::Node);

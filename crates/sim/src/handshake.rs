@@ -19,7 +19,10 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Returns str0m's cryptography with a browser's timers.
 pub(crate) fn provider() -> CryptoProvider {
-    CryptoProvider { dtls_provider: &BrowserDtls, ..str0m::crypto::from_feature_flags() }
+    CryptoProvider {
+        dtls_provider: &BrowserDtls,
+        ..str0m::crypto::from_feature_flags()
+    }
 }
 
 #[derive(Debug)]
@@ -45,12 +48,16 @@ impl DtlsProvider for BrowserDtls {
         if let Some(mtu) = mtu {
             config = config.mtu(mtu);
         }
-        let config = Arc::new(config.build().map_err(|error| CryptoError::Other(error.to_string()))?);
+        let config = Arc::new(
+            config
+                .build()
+                .map_err(|error| CryptoError::Other(error.to_string()))?,
+        );
         let certificate = certificate.clone();
         let dtls = match version {
             DtlsVersion::Dtls12 => dimpl::Dtls::new_12(config, certificate, now),
             DtlsVersion::Dtls13 => dimpl::Dtls::new_13(config, certificate, now),
-            _ => dimpl::Dtls::new_auto(config, certificate, now),
+            DtlsVersion::Auto | _ => dimpl::Dtls::new_auto(config, certificate, now),
         };
         Ok(Box::new(Instance(dtls)))
     }

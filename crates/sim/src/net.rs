@@ -28,7 +28,16 @@ impl Pipe {
     /// Opens a pipe with a delay drawn anew for each frame, in milliseconds.
     pub fn new(device: usize, latency: (u64, u64), dice: Dice) -> Self {
         let (last_up, last_down) = (Time::ZERO, Time::ZERO);
-        Self { device, at_node: true, up: true, down: true, last_up, last_down, latency, dice }
+        Self {
+            device,
+            at_node: true,
+            up: true,
+            down: true,
+            last_up,
+            last_down,
+            latency,
+            dice,
+        }
     }
 
     /// Draws a delay.
@@ -78,8 +87,12 @@ pub struct Weather {
 
 impl Weather {
     /// Nothing is lost and everything takes 10 ms.
-    pub const FAIR: Self =
-        Self { loss: 0, repeats: 0, delay: Duration::from_millis(10), jitter: Duration::ZERO };
+    pub const FAIR: Self = Self {
+        loss: 0,
+        repeats: 0,
+        delay: Duration::from_millis(10),
+        jitter: Duration::ZERO,
+    };
 }
 
 /// What becomes of one datagram: when its copies arrive.
@@ -111,7 +124,12 @@ const MAX_HANDSHAKES_LOST: u32 = 2;
 impl Link {
     /// Makes a link.
     pub const fn new(seed: u64) -> Self {
-        Self { seed, moment: Time::ZERO, nth: 0, handshakes_lost: 0 }
+        Self {
+            seed,
+            moment: Time::ZERO,
+            nth: 0,
+            handshakes_lost: 0,
+        }
     }
 
     /// Decides what becomes of a datagram that leaves now.
@@ -120,7 +138,11 @@ impl Link {
         let handshake = bytes.first().is_some_and(|first| (20..64).contains(first));
         let drawn = self.draw(weather, handshake, now);
         if handshake {
-            self.handshakes_lost = if drawn == Fate::Lost { self.handshakes_lost + 1 } else { 0 };
+            self.handshakes_lost = if drawn == Fate::Lost {
+                self.handshakes_lost + 1
+            } else {
+                0
+            };
         }
         drawn
     }
@@ -148,7 +170,11 @@ impl Link {
         }
         let twice = draw(100) < u64::from(weather.repeats);
         let first = arrival(draw(jitter + 1));
-        if twice { Fate::ArrivesTwice(first, arrival(draw(jitter + 1))) } else { Fate::Arrives(first) }
+        if twice {
+            Fate::ArrivesTwice(first, arrival(draw(jitter + 1)))
+        } else {
+            Fate::Arrives(first)
+        }
     }
 }
 
@@ -169,19 +195,33 @@ mod tests {
 
     #[test]
     fn a_datagrams_fate_hangs_on_the_moment_alone() {
-        let weather = Weather { loss: 30, repeats: 10, jitter: Duration::from_millis(40), ..Weather::FAIR };
+        let weather = Weather {
+            loss: 30,
+            repeats: 10,
+            jitter: Duration::from_millis(40),
+            ..Weather::FAIR
+        };
         let fates = |from: u64| -> Vec<Fate> {
             let mut link = Link::new(9);
-            (from..1_000).map(|n| link.fate(&weather, &[0x80], Time::from_millis(n * 20))).collect()
+            (from..1_000)
+                .map(|n| link.fate(&weather, &[0x80], Time::from_millis(n * 20)))
+                .collect()
         };
         assert_eq!(fates(0)[500..], fates(500)[..]);
         let lost = fates(0).iter().filter(|fate| **fate == Fate::Lost).count();
         assert!((250..350).contains(&lost), "{lost}");
-        assert!(fates(0).iter().any(|fate| matches!(fate, Fate::ArrivesTwice(..))));
+        assert!(
+            fates(0)
+                .iter()
+                .any(|fate| matches!(fate, Fate::ArrivesTwice(..)))
+        );
         let mut link = Link::new(9);
-        let together: Vec<Fate> = (0..50).map(|_| link.fate(&weather, &[0x80], Time::ZERO)).collect();
-        let handshakes: Vec<Fate> =
-            (0..1_000).map(|n| link.fate(&weather, &[22], Time::from_millis(n * 20))).collect();
+        let together: Vec<Fate> = (0..50)
+            .map(|_| link.fate(&weather, &[0x80], Time::ZERO))
+            .collect();
+        let handshakes: Vec<Fate> = (0..1_000)
+            .map(|n| link.fate(&weather, &[22], Time::from_millis(n * 20)))
+            .collect();
         assert!(handshakes.windows(2).any(|two| two == [Fate::Lost; 2]));
         assert!(!handshakes.windows(3).any(|three| three == [Fate::Lost; 3]));
         assert!(together.contains(&Fate::Lost) && together.iter().any(|fate| *fate != Fate::Lost));

@@ -62,7 +62,7 @@ pub trait Outside {
     /// Finds out who logs in; answered by [`Input::Authenticated`].
     fn authenticate(&mut self, socket: SocketId, request: u64, login: &LoginRequest, now: Time);
     /// Makes a session reachable.
-    fn bind(&mut self, session: SessionId, party: &LegParty);
+    fn bind(&mut self, session: SessionId, party: &LegParty, now: Time);
     /// Makes a session unreachable.
     fn unbind(&mut self, session: SessionId, party: &LegParty);
     /// Looks a user up; answered by [`Input::Routed`].
@@ -104,15 +104,24 @@ impl Node {
         rng: ringtrip_model::Generator,
     ) -> Self {
         let calls = Calls::new(settings, rng);
-        Self { endpoint, calls, control, permits_asked: BTreeSet::new() }
+        Self {
+            endpoint,
+            calls,
+            control,
+            permits_asked: BTreeSet::new(),
+        }
     }
 
     /// Returns when [`handle_timeout`](Self::handle_timeout) is due.
     pub fn poll_timeout(&self) -> Option<Time> {
-        [self.endpoint.poll_timeout(), self.calls.poll_timeout(), self.control.poll_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.endpoint.poll_timeout(),
+            self.calls.poll_timeout(),
+            self.control.poll_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Returns what is left of calls, legs with media, anchors, and deadlines of signalling: nothing
@@ -122,7 +131,10 @@ impl Node {
             ("calls", self.calls.len()),
             ("legs with media", self.control.legs()),
             ("anchors", self.control.anchors()),
-            ("sockets or sessions", usize::from(self.endpoint.poll_timeout().is_some())),
+            (
+                "sockets or sessions",
+                usize::from(self.endpoint.poll_timeout().is_some()),
+            ),
         ]
     }
 
@@ -145,7 +157,8 @@ impl Node {
             Input::Frame(socket, text) => self.endpoint.handle_frame(socket, &text, now),
             Input::Closed(socket) => self.endpoint.handle_closed(socket, now),
             Input::Authenticated(socket, request, result) => {
-                self.endpoint.handle_authenticated(socket, request, *result, now);
+                self.endpoint
+                    .handle_authenticated(socket, request, *result, now);
             }
             Input::Routed(call, route) => self.calls.handle_route(call, *route, now),
             Input::Limits(request, limits) => {
@@ -202,10 +215,14 @@ impl Node {
                 }
             }
             Output::Close { socket, reason } => outside.close(socket, reason, now),
-            Output::Authenticate { socket, request, login } => {
+            Output::Authenticate {
+                socket,
+                request,
+                login,
+            } => {
                 outside.authenticate(socket, request, &login, now);
             }
-            Output::Bind { session, party, .. } => outside.bind(session, &party),
+            Output::Bind { session, party, .. } => outside.bind(session, &party, now),
             Output::Unbind { session, party, .. } => outside.unbind(session, &party),
             Output::Leg(event) => {
                 outside.saw(Seen::LegEvent(&event), now);

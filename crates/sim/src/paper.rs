@@ -81,7 +81,10 @@ struct Anchor {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Waiting,
-    Connected { silent_since: Option<Time>, stalled: bool },
+    Connected {
+        silent_since: Option<Time>,
+        stalled: bool,
+    },
     Dead,
 }
 
@@ -134,7 +137,9 @@ impl Paper {
             }
             for (id, anchor) in &thread.anchors {
                 if thread.acting(*id) == Some(*id) {
-                    let partner = anchor.partner.and_then(|partner| thread.anchors.get(&partner));
+                    let partner = anchor
+                        .partner
+                        .and_then(|partner| thread.anchors.get(&partner));
                     forwarded.push((anchor.leg, anchor.held, partner.map(|partner| partner.leg)));
                 }
             }
@@ -171,7 +176,15 @@ impl Paper {
             () => Fate::Connects(after),
         };
         self.fragments.insert(half.ufrag.clone(), peer);
-        self.peers.insert(peer, Peer { device, half, fate, alive: true });
+        self.peers.insert(
+            peer,
+            Peer {
+                device,
+                half,
+                fate,
+                alive: true,
+            },
+        );
     }
 
     fn delay(&mut self, now: Time) -> Duration {
@@ -199,7 +212,12 @@ impl Paper {
     fn carry_out(&mut self, shard: usize, command: ShardCommand, now: Time) {
         let thread = &mut self.threads[shard];
         match command {
-            ShardCommand::Open { anchor, leg, replaces, .. } => {
+            ShardCommand::Open {
+                anchor,
+                leg,
+                replaces,
+                ..
+            } => {
                 let new = Anchor {
                     leg,
                     replaces,
@@ -211,26 +229,46 @@ impl Paper {
                 };
                 let former = thread.anchors.insert(anchor, new);
                 assert!(former.is_none(), "anchor {anchor:?} is opened twice");
-                let taken = thread.anchors.keys().filter(|other| other.slot == anchor.slot).count();
+                let taken = thread
+                    .anchors
+                    .keys()
+                    .filter(|other| other.slot == anchor.slot)
+                    .count();
                 assert_eq!(taken, 1, "the slot of {anchor:?} is still in use");
             }
             ShardCommand::SetRemote { anchor, remote } => {
-                let Some(entry) = thread.anchors.get_mut(&anchor) else { return };
-                assert!(entry.remote.is_none(), "anchor {anchor:?} is described twice");
+                let Some(entry) = thread.anchors.get_mut(&anchor) else {
+                    return;
+                };
+                assert!(
+                    entry.remote.is_none(),
+                    "anchor {anchor:?} is described twice"
+                );
                 entry.remote = Some(remote.ufrag.clone());
-                let fate = self.fragments.get(&remote.ufrag).and_then(|peer| self.peers.get(peer));
+                let fate = self
+                    .fragments
+                    .get(&remote.ufrag)
+                    .and_then(|peer| self.peers.get(peer));
                 match fate.map(|peer| peer.fate) {
-                    Some(Fate::Connects(after)) => self.timers.add(now + after, (shard, anchor, Due::Meet)),
+                    Some(Fate::Connects(after)) => {
+                        self.timers.add(now + after, (shard, anchor, Due::Meet))
+                    }
                     Some(Fate::Fails(after, failure)) => {
-                        self.timers.add(now + after, (shard, anchor, Due::Fail(Some(failure))));
+                        self.timers
+                            .add(now + after, (shard, anchor, Due::Fail(Some(failure))));
                     }
                     Some(Fate::Never) | None => {
                         self.counted.fault(Fault::NeverConnects);
-                        self.timers.add(now + DEAD_AFTER, (shard, anchor, Due::Fail(None)));
+                        self.timers
+                            .add(now + DEAD_AFTER, (shard, anchor, Due::Fail(None)));
                     }
                 }
             }
-            ShardCommand::Restart { anchor, remote_ufrag, .. } => {
+            ShardCommand::Restart {
+                anchor,
+                remote_ufrag,
+                ..
+            } => {
                 if let Some(entry) = thread.anchors.get_mut(&anchor) {
                     entry.remote = Some(remote_ufrag);
                 }
@@ -254,38 +292,62 @@ impl Paper {
             }
             ShardCommand::SendDigit { .. } => {}
             ShardCommand::Close { anchor } => {
-                let received = thread.anchors.remove(&anchor).map_or(0, |entry| entry.received);
-                let quality = LegQuality { packets_received: received, ..LegQuality::default() };
+                let received = thread
+                    .anchors
+                    .remove(&anchor)
+                    .map_or(0, |entry| entry.received);
+                let quality = LegQuality {
+                    packets_received: received,
+                    ..LegQuality::default()
+                };
                 self.tell(shard, ShardEvent::Closed { anchor, quality }, now);
             }
         }
     }
 
     fn due(&mut self, shard: usize, id: AnchorId, due: Due, now: Time) {
-        let Some(anchor) = self.threads[shard].anchors.get(&id) else { return };
+        let Some(anchor) = self.threads[shard].anchors.get(&id) else {
+            return;
+        };
         let reachable = self.peer_of(anchor).is_some_and(|peer| self.hears(peer));
         let state = anchor.state;
         match (due, state) {
             (Due::Meet, State::Waiting) if reachable => self.meet(shard, id, now),
             (Due::Meet, State::Waiting) => {
                 // Its device is away for a moment, or for good.
-                self.timers.add(now + DEAD_AFTER, (shard, id, Due::Fail(None)));
+                self.timers
+                    .add(now + DEAD_AFTER, (shard, id, Due::Fail(None)));
             }
             (Due::Fail(failure), State::Waiting) => {
                 match failure {
-                    Some(MediaFailure::FingerprintMismatch) => self.counted.fault(Fault::WrongCertificate),
+                    Some(MediaFailure::FingerprintMismatch) => {
+                        self.counted.fault(Fault::WrongCertificate)
+                    }
                     Some(_) => self.counted.fault(Fault::HandshakeFails),
                     None => {}
                 }
                 self.fail(shard, id, failure, now);
             }
-            (Due::Stall(since), State::Connected { silent_since, stalled: false })
-                if silent_since == Some(since) =>
-            {
-                self.set_state(shard, id, State::Connected { silent_since, stalled: true });
+            (
+                Due::Stall(since),
+                State::Connected {
+                    silent_since,
+                    stalled: false,
+                },
+            ) if silent_since == Some(since) => {
+                self.set_state(
+                    shard,
+                    id,
+                    State::Connected {
+                        silent_since,
+                        stalled: true,
+                    },
+                );
                 self.tell(shard, ShardEvent::Stalled { anchor: id }, now);
             }
-            (Due::Die(since), State::Connected { silent_since, .. }) if silent_since == Some(since) => {
+            (Due::Die(since), State::Connected { silent_since, .. })
+                if silent_since == Some(since) =>
+            {
                 self.counted.fault(Fault::MediaDies);
                 self.fail(shard, id, None, now);
             }
@@ -312,15 +374,23 @@ impl Paper {
         let thread = &mut self.threads[shard];
         let replaced = thread.anchors.get(&id).and_then(|anchor| anchor.replaces);
         let old = replaced.and_then(|old| thread.anchors.remove(&old).map(|anchor| (old, anchor)));
-        let Some(anchor) = thread.anchors.get_mut(&id) else { return };
-        anchor.state = State::Connected { silent_since: None, stalled: false };
+        let Some(anchor) = thread.anchors.get_mut(&id) else {
+            return;
+        };
+        anchor.state = State::Connected {
+            silent_since: None,
+            stalled: false,
+        };
         anchor.received += 1;
         anchor.replaces = None;
         if let Some((old_id, old)) = old {
             anchor.partner = old.partner;
             anchor.held = old.held;
             anchor.received += old.received;
-            if let Some(partner) = old.partner.and_then(|partner| thread.anchors.get_mut(&partner)) {
+            if let Some(partner) = old
+                .partner
+                .and_then(|partner| thread.anchors.get_mut(&partner))
+            {
                 partner.partner = Some(id);
             }
             // A chain of replacements goes on from here.
@@ -338,7 +408,13 @@ impl Paper {
         let mut changes = Vec::new();
         for (shard, thread) in self.threads.iter().enumerate() {
             for (id, anchor) in &thread.anchors {
-                let State::Connected { silent_since, stalled } = anchor.state else { continue };
+                let State::Connected {
+                    silent_since,
+                    stalled,
+                } = anchor.state
+                else {
+                    continue;
+                };
                 let heard = self.peer_of(anchor).is_some_and(|peer| self.hears(peer));
                 match (heard, silent_since) {
                     (true, Some(_)) => changes.push((shard, *id, None, stalled)),
@@ -348,12 +424,17 @@ impl Paper {
             }
         }
         for (shard, anchor, silent_since, stalled) in changes {
-            let state = State::Connected { silent_since, stalled: stalled && silent_since.is_some() };
+            let state = State::Connected {
+                silent_since,
+                stalled: stalled && silent_since.is_some(),
+            };
             self.set_state(shard, anchor, state);
             match silent_since {
                 Some(since) => {
-                    self.timers.add(now + STALLED_AFTER, (shard, anchor, Due::Stall(since)));
-                    self.timers.add(now + DEAD_AFTER, (shard, anchor, Due::Die(since)));
+                    self.timers
+                        .add(now + STALLED_AFTER, (shard, anchor, Due::Stall(since)));
+                    self.timers
+                        .add(now + DEAD_AFTER, (shard, anchor, Due::Die(since)));
                 }
                 None if stalled => {
                     self.counted.fault(Fault::MediaStalls);
@@ -378,7 +459,10 @@ impl Thread {
 
 impl MediaPlane for Paper {
     fn addresses(&self) -> Vec<Vec<SocketAddr>> {
-        self.threads.iter().map(|thread| vec![thread.address]).collect()
+        self.threads
+            .iter()
+            .map(|thread| vec![thread.address])
+            .collect()
     }
 
     fn fingerprint(&self) -> Fingerprint {
@@ -405,9 +489,18 @@ impl MediaPlane for Paper {
         Ok(self.peers[&peer].half.answer(offer))
     }
 
-    fn accept(&mut self, peer: PeerId, answer: &str, _now: Time) -> Result<(), UnusableDescription> {
-        let Some(peer) = self.peers.get(&peer) else { return Ok(()) };
-        let codecs = sdp::audio(answer).map(|audio| audio.codecs).unwrap_or_default();
+    fn accept(
+        &mut self,
+        peer: PeerId,
+        answer: &str,
+        _now: Time,
+    ) -> Result<(), UnusableDescription> {
+        let Some(peer) = self.peers.get(&peer) else {
+            return Ok(());
+        };
+        let codecs = sdp::audio(answer)
+            .map(|audio| audio.codecs)
+            .unwrap_or_default();
         let usable = matches!(codecs.as_slice(), [(codec, _)] if peer.half.codecs.contains(codec));
         if usable && !answer.contains("a=setup:actpass") {
             Ok(())
@@ -443,7 +536,10 @@ impl MediaPlane for Paper {
         let mut pressed = None;
         for (shard, thread) in self.threads.iter().enumerate() {
             for (id, anchor) in &thread.anchors {
-                let fragment = anchor.remote.as_ref().and_then(|name| self.fragments.get(name));
+                let fragment = anchor
+                    .remote
+                    .as_ref()
+                    .and_then(|name| self.fragments.get(name));
                 if fragment == Some(&peer) && matches!(anchor.state, State::Connected { .. }) {
                     pressed = Some((shard, *id));
                 }
@@ -480,7 +576,10 @@ impl MediaPlane for Paper {
     }
 
     fn poll_timeout(&self) -> Option<Time> {
-        let threads = self.threads.iter().flat_map(|thread| [thread.commands.next_at(), thread.events.next_at()]);
+        let threads = self
+            .threads
+            .iter()
+            .flat_map(|thread| [thread.commands.next_at(), thread.events.next_at()]);
         threads.chain([self.timers.next_at()]).flatten().min()
     }
 

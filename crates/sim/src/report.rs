@@ -85,8 +85,13 @@ faults! {
 
 impl Fault {
     /// Those that only a network of packets knows.
-    pub const OF_PACKETS: &[Self] =
-        &[Self::PacketLost, Self::PacketLate, Self::PacketTwice, Self::Rebinding, Self::LossBurst];
+    pub const OF_PACKETS: &[Self] = &[
+        Self::PacketLost,
+        Self::PacketLate,
+        Self::PacketTwice,
+        Self::Rebinding,
+        Self::LossBurst,
+    ];
 }
 
 /// A step of a state machine: whose, from where, to where.
@@ -149,7 +154,10 @@ impl Report {
     pub fn merge(&mut self, other: &Self) {
         self.runs += other.runs;
         let mut add = |fault: &Fault, count: &u64| *self.faults.entry(*fault).or_default() += count;
-        other.faults.iter().for_each(|(fault, count)| add(fault, count));
+        other
+            .faults
+            .iter()
+            .for_each(|(fault, count)| add(fault, count));
         for (step, count) in &other.steps {
             *self.steps.entry(*step).or_default() += count;
         }
@@ -164,17 +172,36 @@ impl Report {
     /// Names what should have happened and never did, and what happened though nobody foresaw it.
     pub fn gaps(&self, wanted: &Wanted<'_>) -> Vec<String> {
         let mut gaps = Vec::new();
-        for fault in wanted.faults.iter().filter(|fault| self.count(**fault) == 0) {
+        for fault in wanted
+            .faults
+            .iter()
+            .filter(|fault| self.count(**fault) == 0)
+        {
             gaps.push(format!("never: {}", fault.name()));
         }
-        for step in wanted.steps.iter().filter(|step| self.steps_taken(**step) == 0) {
+        for step in wanted
+            .steps
+            .iter()
+            .filter(|step| self.steps_taken(**step) == 0)
+        {
             gaps.push(format!("never: {} {} → {}", step.0, step.1, step.2));
         }
-        for cause in wanted.causes.iter().filter(|cause| !self.causes.contains_key(cause)) {
+        for cause in wanted
+            .causes
+            .iter()
+            .filter(|cause| !self.causes.contains_key(cause))
+        {
             gaps.push(format!("never: a leg ends with {}", cause.name()));
         }
-        for reason in wanted.closes.iter().filter(|reason| !self.closes.contains_key(reason.text())) {
-            gaps.push(format!("never: a socket is closed because of \"{}\"", reason.text()));
+        for reason in wanted
+            .closes
+            .iter()
+            .filter(|reason| !self.closes.contains_key(reason.text()))
+        {
+            gaps.push(format!(
+                "never: a socket is closed because of \"{}\"",
+                reason.text()
+            ));
         }
         let known: BTreeSet<Step> = wanted.steps.iter().chain(wanted.rare).copied().collect();
         for step in self.steps.keys().filter(|step| !known.contains(*step)) {

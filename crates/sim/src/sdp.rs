@@ -41,12 +41,20 @@ pub const fn payload_type(codec: AudioCodec) -> u8 {
 fn rtpmap(number: u8, codec: AudioCodec) -> String {
     let channels = if codec == AudioCodec::Opus { "/2" } else { "" };
     // G.722's clock is 8,000 Hz by an old mistake (RFC 3551 §4.5.2), as the model knows.
-    format!("a=rtpmap:{number} {}/{}{channels}\r\n", codec.encoding_name(), codec.clock_rate_hz())
+    format!(
+        "a=rtpmap:{number} {}/{}{channels}\r\n",
+        codec.encoding_name(),
+        codec.clock_rate_hz()
+    )
 }
 
 impl Half {
     fn head(&self, mids: &[&str]) -> String {
-        let bundle = if mids.is_empty() { String::new() } else { format!("a=group:BUNDLE {}\r\n", mids.join(" ")) };
+        let bundle = if mids.is_empty() {
+            String::new()
+        } else {
+            format!("a=group:BUNDLE {}\r\n", mids.join(" "))
+        };
         format!(
             "v=0\r\no=- 4711 {} IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n{bundle}a=msid-semantic: WMS *\r\n",
             self.version
@@ -54,7 +62,11 @@ impl Half {
     }
 
     fn transport(&self, setup: &str, mid: &str) -> String {
-        let digest: Vec<String> = self.fingerprint.iter().map(|byte| format!("{byte:02X}")).collect();
+        let digest: Vec<String> = self
+            .fingerprint
+            .iter()
+            .map(|byte| format!("{byte:02X}"))
+            .collect();
         format!(
             "c=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\na=ice-ufrag:{}\r\na=ice-pwd:{}\r\n\
              a=ice-options:trickle\r\na=fingerprint:sha-256 {}\r\na=setup:{setup}\r\na=mid:{mid}\r\n\
@@ -69,7 +81,11 @@ impl Half {
     pub fn offer(&self) -> String {
         let mids: &[&str] = if self.video { &["0", "1"] } else { &["0"] };
         let mut text = self.head(mids);
-        let numbers: Vec<String> = self.codecs.iter().map(|c| payload_type(*c).to_string()).collect();
+        let numbers: Vec<String> = self
+            .codecs
+            .iter()
+            .map(|c| payload_type(*c).to_string())
+            .collect();
         text += &format!("m=audio 9 UDP/TLS/RTP/SAVPF {} 126\r\n", numbers.join(" "));
         text += &self.transport("actpass", "0");
         text += "a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n";
@@ -92,12 +108,18 @@ impl Half {
         let mut mids = Vec::new();
         for section in &sections {
             let audio = section.audio();
-            let usable: Vec<_> =
-                audio.codecs.iter().filter(|(codec, _)| self.codecs.contains(codec)).collect();
+            let usable: Vec<_> = audio
+                .codecs
+                .iter()
+                .filter(|(codec, _)| self.codecs.contains(codec))
+                .collect();
             let vp8 = section.kind == "video" && self.video && section.has("a=rtpmap:96 VP8/90000");
             if section.kind == "audio" && !usable.is_empty() {
                 mids.push(audio.mid.clone());
-                let numbers: Vec<String> = usable.iter().map(|(_, number)| number.to_string()).collect();
+                let numbers: Vec<String> = usable
+                    .iter()
+                    .map(|(_, number)| number.to_string())
+                    .collect();
                 body += &format!("m=audio 9 UDP/TLS/RTP/SAVPF {}\r\n", numbers.join(" "));
                 body += &self.transport("active", &audio.mid);
                 for (codec, number) in usable {
@@ -172,7 +194,9 @@ impl Section<'_> {
 
 /// Reads the first audio section that is not refused.
 pub fn audio(text: &str) -> Option<Audio> {
-    let section = sections(text).into_iter().find(|s| s.kind == "audio" && s.port != "0")?;
+    let section = sections(text)
+        .into_iter()
+        .find(|s| s.kind == "audio" && s.port != "0")?;
     Some(section.audio()).filter(|audio| !audio.codecs.is_empty())
 }
 

@@ -16,7 +16,11 @@ pub struct Trace {
 impl Trace {
     /// Starts empty; keeps lines only if told to.
     pub fn new(keep: bool) -> Self {
-        Self { hash: DefaultHasher::new(), lines: keep.then(Vec::new), text: String::new() }
+        Self {
+            hash: DefaultHasher::new(),
+            lines: keep.then(Vec::new),
+            text: String::new(),
+        }
     }
 
     /// Adds an output.
@@ -29,7 +33,12 @@ impl Trace {
         self.hash.write(self.text.as_bytes());
         if let Some(lines) = &mut self.lines {
             let micros = now.as_micros();
-            lines.push(format!("{:>4}.{:06} {}", micros / 1_000_000, micros % 1_000_000, self.text));
+            lines.push(format!(
+                "{:>4}.{:06} {}",
+                micros / 1_000_000,
+                micros % 1_000_000,
+                self.text
+            ));
         }
     }
 
@@ -37,7 +46,11 @@ impl Trace {
     pub fn remark(&mut self, now: Time, what: fmt::Arguments<'_>) {
         if let Some(lines) = &mut self.lines {
             let micros = now.as_micros();
-            lines.push(format!("{:>4}.{:06} -- {what}", micros / 1_000_000, micros % 1_000_000));
+            lines.push(format!(
+                "{:>4}.{:06} -- {what}",
+                micros / 1_000_000,
+                micros % 1_000_000
+            ));
         }
     }
 

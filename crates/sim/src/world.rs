@@ -8,8 +8,8 @@ use ringtrip_media::{Control, ControlConfig};
 use ringtrip_model::{RevokeScope, SocketId, Time};
 use serde_json::Value;
 
-pub use self::ground::{Ground, Knobs};
 use self::ground::Happening;
+pub use self::ground::{Ground, Knobs};
 use crate::browser::{Act, Browser, Credentials, Habits, Step, Surroundings};
 use crate::check::Checks;
 use crate::dice::Dice;
@@ -46,7 +46,10 @@ impl Setup {
         let node = ringtrip_model::NodeId(1);
         Self {
             facts,
-            config: ringtrip_verto::Config { started_at: STARTED_AT, ..ringtrip_verto::Config::default() },
+            config: ringtrip_verto::Config {
+                started_at: STARTED_AT,
+                ..ringtrip_verto::Config::default()
+            },
             settings: ringtrip_switch::Settings::new(node, STARTED_AT, domains),
             max_anchors: 1_024,
             keep_trace: false,
@@ -93,14 +96,21 @@ impl<P: MediaPlane> World<P> {
         let node = Node::new(endpoint, setup.settings, control, dice.generator());
         let checks = Checks::new(setup.keep_trace);
         let ground = Ground::new(plane, setup.facts, checks, dice.fork());
-        Self { now: Time::from_secs(1), browsers: Vec::new(), ground, node, dice }
+        Self {
+            now: Time::from_secs(1),
+            browsers: Vec::new(),
+            ground,
+            node,
+            dice,
+        }
     }
 
     /// Gives a user a device and switches it on.
     pub fn add_browser(&mut self, user: usize, habits: Habits) -> usize {
         let device = self.browsers.len();
         let credentials = self.credentials(user);
-        self.browsers.push(Browser::new(device, credentials, habits, self.dice.fork()));
+        self.browsers
+            .push(Browser::new(device, credentials, habits, self.dice.fork()));
         self.ground.users.push(user);
         self.act(device, Step::Connect);
         device
@@ -121,7 +131,11 @@ impl<P: MediaPlane> World<P> {
 
     fn credentials(&self, user: usize) -> Credentials {
         let user = &self.ground.facts.users[user];
-        Credentials { user: user.name.clone(), password: user.password.clone(), token: user.token() }
+        Credentials {
+            user: user.name.clone(),
+            password: user.password.clone(),
+            token: user.token(),
+        }
     }
 
     /// Lets a device do something now.
@@ -137,20 +151,31 @@ impl<P: MediaPlane> World<P> {
 
     /// Lets a device do something later.
     pub fn act_later(&mut self, device: usize, after: Duration, step: Step) {
-        self.ground.agenda.add(self.now + after, Happening::Step(device, step));
+        self.ground
+            .agenda
+            .add(self.now + after, Happening::Step(device, step));
     }
 
     /// Breaks a device's socket.
     pub fn break_socket(&mut self, device: usize, how: Break) {
-        let Some(socket) = self.browsers[device].socket() else { return };
-        let Some(pipe) = self.ground.pipes.get_mut(&socket) else { return };
+        let Some(socket) = self.browsers[device].socket() else {
+            return;
+        };
+        let Some(pipe) = self.ground.pipes.get_mut(&socket) else {
+            return;
+        };
         (pipe.up, pipe.down) = (false, false);
         let (at_browser, at_node) = (pipe.delay(), pipe.delay());
         if how != Break::Silent {
-            self.ground.agenda.add(self.now + at_browser, Happening::BrowserLost(device, socket));
+            self.ground.agenda.add(
+                self.now + at_browser,
+                Happening::BrowserLost(device, socket),
+            );
         }
         if how == Break::Reset {
-            self.ground.agenda.add(self.now + at_node, Happening::Node(Input::Closed(socket)));
+            self.ground
+                .agenda
+                .add(self.now + at_node, Happening::Node(Input::Closed(socket)));
         }
         let fault = match how {
             Break::Reset => Fault::SocketReset,
@@ -166,23 +191,32 @@ impl<P: MediaPlane> World<P> {
         self.ground.checks.report.fault(Fault::NetworkGone);
         self.ground.offline.insert(device, self.now + time);
         self.ground.plane.mute(device, true, self.now);
-        self.ground.agenda.add(self.now + time, Happening::Unmute(device));
+        self.ground
+            .agenda
+            .add(self.now + time, Happening::Unmute(device));
     }
 
     /// Keeps a device's sound away, but not its signalling.
     pub fn mute(&mut self, device: usize, time: Duration) {
         self.ground.plane.mute(device, true, self.now);
-        self.ground.agenda.add(self.now + time, Happening::Unmute(device));
+        self.ground
+            .agenda
+            .add(self.now + time, Happening::Unmute(device));
     }
 
     /// Opens a socket with no browser behind it, which says these things.
     pub fn open_raw(&mut self, frames: &[String]) -> SocketId {
         let socket = self.ground.names.next();
         let mut pipe = Pipe::new(NOBODY, self.ground.knobs.latency, self.dice.fork());
-        self.ground.agenda.add(pipe.upwards(self.now), Happening::Node(Input::Opened(socket)));
+        self.ground.agenda.add(
+            pipe.upwards(self.now),
+            Happening::Node(Input::Opened(socket)),
+        );
         for frame in frames {
             let at = pipe.upwards(self.now);
-            self.ground.agenda.add(at, Happening::Node(Input::Frame(socket, frame.clone())));
+            self.ground
+                .agenda
+                .add(at, Happening::Node(Input::Frame(socket, frame.clone())));
         }
         self.ground.pipes.insert(socket, pipe);
         socket
@@ -193,7 +227,10 @@ impl<P: MediaPlane> World<P> {
         self.input(Input::Revoked(scope));
         let bound = self.ground.facts.bound_under(&scope);
         if bound > 0 {
-            self.ground.checks.wrong(self.now, format!("{bound} sessions outlive their revocation"));
+            self.ground.checks.wrong(
+                self.now,
+                format!("{bound} sessions outlive their revocation"),
+            );
         }
     }
 
@@ -214,7 +251,11 @@ impl<P: MediaPlane> World<P> {
     }
 
     /// Lets time pass until something is true, at most for `limit`. Tells whether it is.
-    pub fn run_while(&mut self, limit: Duration, mut unfinished: impl FnMut(&mut Self) -> bool) -> bool {
+    pub fn run_while(
+        &mut self,
+        limit: Duration,
+        mut unfinished: impl FnMut(&mut Self) -> bool,
+    ) -> bool {
         let end = self.now + limit;
         while unfinished(self) {
             if self.now >= end {
@@ -229,10 +270,20 @@ impl<P: MediaPlane> World<P> {
     pub fn run_until(&mut self, end: Time) {
         let mut steps = 0;
         loop {
-            let next = [self.ground.agenda.next_at(), self.node.poll_timeout(), self.ground.plane.poll_timeout()];
-            let Some(next) = next.into_iter().flatten().min().filter(|next| *next <= end) else { break };
+            let next = [
+                self.ground.agenda.next_at(),
+                self.node.poll_timeout(),
+                self.ground.plane.poll_timeout(),
+            ];
+            let Some(next) = next.into_iter().flatten().min().filter(|next| *next <= end) else {
+                break;
+            };
             steps = if next > self.now { 0 } else { steps + 1 };
-            assert!(steps < MAX_STEPS_AT_ONCE, "time stands still at {} us", self.now.as_micros());
+            assert!(
+                steps < MAX_STEPS_AT_ONCE,
+                "time stands still at {} us",
+                self.now.as_micros()
+            );
             self.now = self.now.max(next);
             self.media_due();
             if let Some(happening) = self.ground.agenda.pop(self.now) {
@@ -246,11 +297,19 @@ impl<P: MediaPlane> World<P> {
     }
 
     fn media_due(&mut self) {
-        if self.ground.plane.poll_timeout().is_some_and(|due| due <= self.now) {
+        if self
+            .ground
+            .plane
+            .poll_timeout()
+            .is_some_and(|due| due <= self.now)
+        {
             self.ground.plane.handle_timeout(self.now);
         }
         while let Some((shard, event)) = self.ground.plane.poll_event() {
-            self.ground.checks.trace.remark(self.now, format_args!("shard {shard} tells {event:?}"));
+            self.ground
+                .checks
+                .trace
+                .remark(self.now, format_args!("shard {shard} tells {event:?}"));
             self.input(Input::Shard(shard, event));
         }
     }
@@ -264,9 +323,11 @@ impl<P: MediaPlane> World<P> {
             }
             Happening::Unmute(device) => self.ground.plane.mute(device, false, self.now),
             Happening::Step(device, step) => self.act(device, step),
-            Happening::BrowserOpened(device, socket) => self.at_browser(device, |browser, around| {
-                browser.opened(socket, around);
-            }),
+            Happening::BrowserOpened(device, socket) => {
+                self.at_browser(device, |browser, around| {
+                    browser.opened(socket, around);
+                })
+            }
             Happening::BrowserFailed(device) => {
                 self.at_browser(device, |browser, _| browser.failed_to_connect());
             }
@@ -275,14 +336,22 @@ impl<P: MediaPlane> World<P> {
             }
             Happening::BrowserFrame(device, socket, frame) => {
                 if self.ground.pipes.get(&socket).is_some_and(|pipe| pipe.down) {
-                    self.at_browser(device, |browser, around| browser.frame(socket, &frame, around));
+                    self.at_browser(device, |browser, around| {
+                        browser.frame(socket, &frame, around)
+                    });
                 }
             }
         }
     }
 
-    fn at_browser(&mut self, device: usize, does: impl FnOnce(&mut Browser, &mut Surroundings<'_>)) {
-        let Some(browser) = self.browsers.get_mut(device) else { return };
+    fn at_browser(
+        &mut self,
+        device: usize,
+        does: impl FnOnce(&mut Browser, &mut Surroundings<'_>),
+    ) {
+        let Some(browser) = self.browsers.get_mut(device) else {
+            return;
+        };
         let mut around = Surroundings {
             plane: &mut self.ground.plane,
             checks: &mut self.ground.checks,
@@ -296,16 +365,26 @@ impl<P: MediaPlane> World<P> {
         match &input {
             Input::Opened(socket) => self.ground.checks.socket_opened(*socket),
             Input::Frame(socket, text) => {
-                let through = self.ground.pipes.get(socket).is_some_and(|pipe| pipe.up && pipe.at_node);
+                let through = self
+                    .ground
+                    .pipes
+                    .get(socket)
+                    .is_some_and(|pipe| pipe.up && pipe.at_node);
                 if !through {
                     return;
                 }
                 let shown: String = text.chars().take(400).collect();
-                self.ground.checks.trace.remark(self.now, format_args!("socket {} says {shown}", socket.0));
+                self.ground
+                    .checks
+                    .trace
+                    .remark(self.now, format_args!("socket {} says {shown}", socket.0));
                 self.ground.checks.frame_arrives(*socket, text);
             }
             Input::Closed(socket) => {
-                self.ground.checks.trace.remark(self.now, format_args!("socket {} is gone", socket.0));
+                self.ground
+                    .checks
+                    .trace
+                    .remark(self.now, format_args!("socket {} is gone", socket.0));
                 self.ground.checks.socket_closed(*socket);
                 if let Some(pipe) = self.ground.pipes.get_mut(socket) {
                     pipe.at_node = false;
@@ -327,23 +406,35 @@ impl<P: MediaPlane> World<P> {
             let ground = &mut self.ground;
             match act {
                 Act::Connect => {
-                    if ground.offline.get(&device).is_some_and(|until| *until > self.now) {
+                    if ground
+                        .offline
+                        .get(&device)
+                        .is_some_and(|until| *until > self.now)
+                    {
                         let after = self.dice.millis(300, 3_000);
-                        ground.agenda.add(self.now + after, Happening::BrowserFailed(device));
+                        ground
+                            .agenda
+                            .add(self.now + after, Happening::BrowserFailed(device));
                         continue;
                     }
                     let socket = ground.names.next();
                     let mut pipe = Pipe::new(device, ground.knobs.latency, self.dice.fork());
                     let at_node = pipe.upwards(self.now);
-                    ground.agenda.add(at_node, Happening::Node(Input::Opened(socket)));
+                    ground
+                        .agenda
+                        .add(at_node, Happening::Node(Input::Opened(socket)));
                     let at_browser = pipe.downwards(at_node);
-                    ground.agenda.add(at_browser, Happening::BrowserOpened(device, socket));
+                    ground
+                        .agenda
+                        .add(at_browser, Happening::BrowserOpened(device, socket));
                     ground.pipes.insert(socket, pipe);
                 }
                 Act::Send(socket, frame) => {
                     if let Some(pipe) = ground.pipes.get_mut(&socket) {
                         let at = pipe.upwards(self.now);
-                        ground.agenda.add(at, Happening::Node(Input::Frame(socket, frame)));
+                        ground
+                            .agenda
+                            .add(at, Happening::Node(Input::Frame(socket, frame)));
                     }
                 }
                 Act::Close(socket) => {
@@ -352,12 +443,16 @@ impl<P: MediaPlane> World<P> {
                         // A dead socket cannot be closed properly either.
                         if pipe.up {
                             let at = pipe.upwards(self.now);
-                            ground.agenda.add(at, Happening::Node(Input::Closed(socket)));
+                            ground
+                                .agenda
+                                .add(at, Happening::Node(Input::Closed(socket)));
                         }
                     }
                 }
                 Act::Later(after, step) => {
-                    ground.agenda.add(self.now + after, Happening::Step(device, step));
+                    ground
+                        .agenda
+                        .add(self.now + after, Happening::Step(device, step));
                 }
             }
         }
@@ -366,10 +461,17 @@ impl<P: MediaPlane> World<P> {
     /// Checks that nothing is left of anything once everybody is gone for good.
     pub fn check_end(&mut self) {
         let plane = ("anchors on media threads", self.ground.plane.anchors());
-        let remains = self.node.remains().into_iter().chain(self.ground.facts.remains()).chain([plane]);
+        let remains = self
+            .node
+            .remains()
+            .into_iter()
+            .chain(self.ground.facts.remains())
+            .chain([plane]);
         for (what, count) in remains.collect::<Vec<_>>() {
             if count > 0 {
-                self.ground.checks.wrong(self.now, format!("{count} {what} are left at the end"));
+                self.ground
+                    .checks
+                    .wrong(self.now, format!("{count} {what} are left at the end"));
             }
         }
         for mistake in self.ground.plane.take_mistakes() {

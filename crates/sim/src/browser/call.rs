@@ -47,9 +47,9 @@ pub struct BrowserCall {
     ringing: bool,
     /// The server said that it is over; it has nothing more to say about it.
     pub(super) told_over: bool,
-    offer: String,
+    pub(super) offer: String,
     /// Counts attaches; an answer is for the latest.
-    attaches: u32,
+    pub(super) attaches: u32,
     outbound: bool,
     /// Its talk is planned.
     fidgets: bool,
@@ -58,7 +58,7 @@ pub struct BrowserCall {
 }
 
 impl BrowserCall {
-    fn new(state: CallState, outbound: bool) -> Self {
+    pub(super) fn new(state: CallState, outbound: bool) -> Self {
         Self {
             state,
             peer: None,
@@ -85,8 +85,12 @@ impl BrowserCall {
 }
 
 impl Browser {
-    fn dialog(&self, name: &str) -> Value {
-        let key = if self.habits.android { "callId" } else { "callID" };
+    pub(super) fn dialog(&self, name: &str) -> Value {
+        let key = if self.habits.android {
+            "callId"
+        } else {
+            "callID"
+        };
         json!({key: name, "audio": true, "attach": false})
     }
 
@@ -104,7 +108,9 @@ impl Browser {
         } else {
             let peer = self.new_peer();
             call.peer = Some(peer);
-            around.plane.offer(peer, self.device, &self.habits.abilities, around.now)
+            around
+                .plane
+                .offer(peer, self.device, &self.habits.abilities, around.now)
         };
         self.calls.insert(name.clone(), call);
         if self.habits.debugs {
@@ -154,9 +160,13 @@ impl Browser {
         result: Option<&Value>,
         around: &mut Surroundings<'_>,
     ) {
-        let Some(result) = result else { return self.end_locally(name, around) };
+        let Some(result) = result else {
+            return self.end_locally(name, around);
+        };
         if result["callID"] != name || result["message"] != "CALL CREATED" {
-            around.checks.wrong(around.now, format!("a bad result of an invite: {result}"));
+            around
+                .checks
+                .wrong(around.now, format!("a bad result of an invite: {result}"));
         }
         if let Some(call) = self.calls.get_mut(name) {
             call.result = true;
@@ -169,22 +179,36 @@ impl Browser {
     pub(super) fn far_rings(&mut self, name: &str, params: &Value, around: &mut Surroundings<'_>) {
         self.watch_end(name, "ringing", around);
         self.watch_ids(params, around);
-        let Some(call) = self.calls.get_mut(name) else { return };
+        let Some(call) = self.calls.get_mut(name) else {
+            return;
+        };
         let early = call.state == CallState::Requesting || call.state == CallState::Active;
         if early || std::mem::replace(&mut call.ringing, true) || !call.outbound {
-            around.checks.wrong(around.now, format!("ringing out of turn: {params}"));
+            around
+                .checks
+                .wrong(around.now, format!("ringing out of turn: {params}"));
         }
     }
 
-    pub(super) fn far_answered(&mut self, name: &str, params: &Value, around: &mut Surroundings<'_>) {
+    pub(super) fn far_answered(
+        &mut self,
+        name: &str,
+        params: &Value,
+        around: &mut Surroundings<'_>,
+    ) {
         self.watch_end(name, "an answer", around);
         self.watch_ids(params, around);
-        let Some(call) = self.calls.get_mut(name) else { return };
+        let Some(call) = self.calls.get_mut(name) else {
+            return;
+        };
         if !call.outbound || !call.result || call.codec.is_some() {
-            around.checks.wrong(around.now, format!("an answer out of turn: {params}"));
+            around
+                .checks
+                .wrong(around.now, format!("an answer out of turn: {params}"));
         }
         let sdp = params["sdp"].as_str().unwrap_or_default();
-        call.codec = sdp::audio(sdp).and_then(|audio| audio.codecs.first().map(|(codec, _)| *codec));
+        call.codec =
+            sdp::audio(sdp).and_then(|audio| audio.codecs.first().map(|(codec, _)| *codec));
         if let Some(codec) = call.codec {
             around.checks.caller_speaks(name, codec);
         }
@@ -208,10 +232,14 @@ impl Browser {
         let complete = !name.is_empty()
             && !sdp.is_empty()
             && params["caller_id_name"].is_string()
-            && params["caller_id_number"].as_str().is_some_and(|number| !number.is_empty())
+            && params["caller_id_number"]
+                .as_str()
+                .is_some_and(|number| !number.is_empty())
             && params["dialogParams"]["custom_headers"].is_array();
         if !complete || self.calls.contains_key(name) {
-            around.checks.wrong(around.now, format!("a bad invite: {params}"));
+            around
+                .checks
+                .wrong(around.now, format!("a bad invite: {params}"));
             return;
         }
         let mut call = BrowserCall::new(CallState::Ringing, false);
@@ -238,17 +266,29 @@ impl Browser {
         }
     }
 
-    fn watch_ids(&self, params: &Value, around: &mut Surroundings<'_>) {
-        let uuid = |key: &str| params[key].as_str().is_some_and(|id| id.parse::<ringtrip_model::LegId>().is_ok());
+    pub(super) fn watch_ids(&self, params: &Value, around: &mut Surroundings<'_>) {
+        let uuid = |key: &str| {
+            params[key]
+                .as_str()
+                .is_some_and(|id| id.parse::<ringtrip_model::LegId>().is_ok())
+        };
         if !uuid("telnyx_session_id") || !uuid("telnyx_leg_id") {
-            around.checks.wrong(around.now, format!("no telnyx ids: {params}"));
+            around
+                .checks
+                .wrong(around.now, format!("no telnyx ids: {params}"));
         }
     }
 
     pub(super) fn answer(&mut self, name: &str, around: &mut Surroundings<'_>) {
         let peer = self.new_peer();
-        let Some(call) = self.calls.get_mut(name) else { return };
-        if call.state == CallState::Ended && call.told_over && !call.outbound && call.codec.is_none() {
+        let Some(call) = self.calls.get_mut(name) else {
+            return;
+        };
+        if call.state == CallState::Ended
+            && call.told_over
+            && !call.outbound
+            && call.codec.is_none()
+        {
             // A person who answers a moment too late presses the button all the same; the SDK's
             // state stops them, other clients' may not.
             around.checks.report.fault(Fault::LateAnswer);
@@ -257,7 +297,10 @@ impl Browser {
         }
         let offer = call.offer.clone();
         let abilities = &self.habits.abilities;
-        let sdp = match around.plane.answer(peer, self.device, abilities, &offer, around.now) {
+        let sdp = match around
+            .plane
+            .answer(peer, self.device, abilities, &offer, around.now)
+        {
             Ok(sdp) => sdp,
             Err(error) => {
                 around.checks.wrong(around.now, error.to_string());
@@ -267,8 +310,12 @@ impl Browser {
         if call.state == CallState::Ringing {
             call.state = CallState::Answering;
             call.peer = Some(peer);
-            let codecs = sdp::audio(&sdp).map(|audio| audio.codecs).unwrap_or_default();
-            around.checks.callee_offers(name, codecs.iter().map(|(codec, _)| *codec).collect());
+            let codecs = sdp::audio(&sdp)
+                .map(|audio| audio.codecs)
+                .unwrap_or_default();
+            around
+                .checks
+                .callee_offers(name, codecs.iter().map(|(codec, _)| *codec).collect());
         } else {
             around.plane.drop_peer(peer, around.now);
         }
@@ -276,7 +323,11 @@ impl Browser {
             "sessid": self.sessid(), "sdp": sdp, "User-Agent": "Web-2.27.10",
             "dialogParams": {"callID": name, "custom_headers": [], "attach": false},
         });
-        self.ask("telnyx_rtc.answer", params.clone(), Ask::Answer(name.to_owned()));
+        self.ask(
+            "telnyx_rtc.answer",
+            params.clone(),
+            Ask::Answer(name.to_owned()),
+        );
         if self.dice.percent(self.habits.repeats) {
             around.checks.report.fault(Fault::RepeatedAnswer);
             self.ask("telnyx_rtc.answer", params, Ask::Other);
@@ -294,7 +345,9 @@ impl Browser {
             return self.hang_up(name, around);
         };
         if result["callID"] != name || result["message"] != "CALL ANSWERED" {
-            around.checks.wrong(around.now, format!("a bad result of an answer: {result}"));
+            around
+                .checks
+                .wrong(around.now, format!("a bad result of an answer: {result}"));
         }
         self.watch_end(name, "the acceptance of its answer", around);
         if let Some(call) = self.calls.get_mut(name)
@@ -306,8 +359,10 @@ impl Browser {
     }
 
     /// Plans what happens in a conversation.
-    fn talk(&mut self, name: &str) {
-        let Some(call) = self.calls.get_mut(name) else { return };
+    pub(super) fn talk(&mut self, name: &str) {
+        let Some(call) = self.calls.get_mut(name) else {
+            return;
+        };
         if self.habits.obedient || std::mem::replace(&mut call.fidgets, true) {
             return;
         }
@@ -320,7 +375,11 @@ impl Browser {
     }
 
     pub(super) fn fidget(&mut self, name: &str, around: &mut Surroundings<'_>) {
-        if self.calls.get(name).is_none_or(|call| call.state != CallState::Active) {
+        if self
+            .calls
+            .get(name)
+            .is_none_or(|call| call.state != CallState::Active)
+        {
             return;
         }
         let name = name.to_owned();
@@ -340,7 +399,9 @@ impl Browser {
     }
 
     pub(super) fn hang_up(&mut self, name: &str, around: &mut Surroundings<'_>) {
-        let Some(call) = self.calls.get(name) else { return };
+        let Some(call) = self.calls.get(name) else {
+            return;
+        };
         if call.state == CallState::Ended {
             return;
         }
@@ -358,11 +419,20 @@ impl Browser {
     }
 
     pub(super) fn modify(&mut self, name: &str, wish: Option<bool>, action: &'static str) {
-        if self.calls.get(name).is_none_or(|call| call.state != CallState::Active) {
+        if self
+            .calls
+            .get(name)
+            .is_none_or(|call| call.state != CallState::Active)
+        {
             return;
         }
-        let params = json!({"sessid": self.sessid(), "action": action, "dialogParams": self.dialog(name)});
-        let ask = Ask::Hold { call: name.to_owned(), wish, action };
+        let params =
+            json!({"sessid": self.sessid(), "action": action, "dialogParams": self.dialog(name)});
+        let ask = Ask::Hold {
+            call: name.to_owned(),
+            wish,
+            action,
+        };
         self.ask("telnyx_rtc.modify", params, ask);
     }
 
@@ -383,7 +453,9 @@ impl Browser {
         };
         let proper = result["callID"] == name && result["action"] == action;
         if !proper || wish.is_some_and(|wish| wish != held) {
-            around.checks.wrong(around.now, format!("a bad result of {action}: {result}"));
+            around
+                .checks
+                .wrong(around.now, format!("a bad result of {action}: {result}"));
         }
         if let Some(call) = self.calls.get_mut(name) {
             call.held = held;
@@ -391,7 +463,11 @@ impl Browser {
     }
 
     pub(super) fn press(&mut self, name: &str, around: &mut Surroundings<'_>) {
-        let Some(call) = self.calls.get(name).filter(|call| call.state == CallState::Active) else {
+        let Some(call) = self
+            .calls
+            .get(name)
+            .filter(|call| call.state == CallState::Active)
+        else {
             return;
         };
         if let Some(peer) = call.peer.filter(|_| self.dice.percent(30)) {
@@ -399,139 +475,25 @@ impl Browser {
         }
         let keys = ["5", "#", "12*", "A"];
         let keys = self.dice.pick(&keys).copied().unwrap_or("0");
-        let params = json!({"sessid": self.sessid(), "dtmf": keys, "dialogParams": self.dialog(name)});
+        let params =
+            json!({"sessid": self.sessid(), "dtmf": keys, "dialogParams": self.dialog(name)});
         self.ask("telnyx_rtc.info", params, Ask::Other);
     }
 
-    pub(super) fn key_received(&mut self, name: &str, params: &Value, around: &mut Surroundings<'_>) {
+    pub(super) fn key_received(
+        &mut self,
+        name: &str,
+        params: &Value,
+        around: &mut Surroundings<'_>,
+    ) {
         self.watch_end(name, "a key", around);
         let Some(key) = params["dtmf"].as_str() else {
-            return around.checks.wrong(around.now, format!("a bad key: {params}"));
+            return around
+                .checks
+                .wrong(around.now, format!("a bad key: {params}"));
         };
         if let Some(call) = self.calls.get_mut(name) {
             call.keys += key;
-        }
-    }
-
-    /// Restarts the media path, or with `badly` pretends to with something that is no offer.
-    pub(super) fn restart(&mut self, name: &str, badly: bool, around: &mut Surroundings<'_>) {
-        let Some(call) = self.calls.get(name).filter(|call| call.state == CallState::Active) else {
-            return;
-        };
-        let offer = if badly {
-            Some("v=0\r\n".to_owned())
-        } else {
-            call.peer.and_then(|peer| around.plane.restart(peer, around.now))
-        };
-        let Some(offer) = offer else { return };
-        let params = json!({
-            "callID": name, "sessid": self.sessid(), "action": "updateMedia", "sdp": offer,
-            "trickle": self.habits.trickles, "dialogParams": self.dialog(name),
-        });
-        self.ask("telnyx_rtc.modify", params, Ask::Restart(name.to_owned()));
-    }
-
-    pub(super) fn restart_answered(
-        &mut self,
-        name: &str,
-        result: Option<&Value>,
-        around: &mut Surroundings<'_>,
-    ) {
-        let Some(result) = result else {
-            // As the SDK: it drops its socket to have the call attached anew.
-            around.checks.report.fault(Fault::RestartRefused);
-            if self.dice.percent(50) {
-                self.recycle();
-            }
-            return;
-        };
-        if result["callID"] != name || result["action"] != "updateMedia" {
-            around.checks.wrong(around.now, format!("a bad result of a restart: {result}"));
-        }
-        let Some(call) = self.calls.get_mut(name) else { return };
-        if call.state == CallState::Ended {
-            return;
-        }
-        call.restarted += 1;
-        let sdp = result["sdp"].as_str().unwrap_or_default();
-        if let Some(peer) = call.peer
-            && let Err(error) = around.plane.accept(peer, sdp, around.now)
-        {
-            around.checks.wrong(around.now, error.to_string());
-        }
-    }
-
-    /// The server offers to rebuild a call's media: a new peer connection answers.
-    pub(super) fn attach_received(&mut self, name: &str, params: &Value, around: &mut Surroundings<'_>) {
-        self.watch_end(name, "an attach", around);
-        self.watch_ids(params, around);
-        if params["caller_id_number"].as_str().is_none_or(str::is_empty) {
-            around.checks.wrong(around.now, format!("an attach without its far side: {params}"));
-        }
-        if !self.calls.contains_key(name) {
-            // A page that was reloaded takes up what it had; anything else is not its business.
-            let Some(at) = self.reattachable.iter().position(|known| known == name) else { return };
-            self.reattachable.remove(at);
-            self.calls.insert(name.to_owned(), BrowserCall::new(CallState::Active, false));
-        }
-        let Some(call) = self.calls.get_mut(name) else { return };
-        if call.state == CallState::Ended {
-            return;
-        }
-        // The result of its own answer was lost with the socket: the attach says as much.
-        call.state = CallState::Active;
-        call.attaches += 1;
-        call.offer = params["sdp"].as_str().unwrap_or_default().to_owned();
-        let number = call.attaches;
-        let after = self.dice.millis(30, 900);
-        self.later(after, Step::AnswerAttach(name.to_owned(), number));
-        self.talk(name);
-    }
-
-    pub(super) fn answer_attach(&mut self, name: &str, number: u32, around: &mut Surroundings<'_>) {
-        if !self.is_ready() {
-            return;
-        }
-        let peer = self.new_peer();
-        let Some(call) = self.calls.get_mut(name) else { return };
-        if call.state != CallState::Active || call.attaches != number {
-            return;
-        }
-        let offer = call.offer.clone();
-        let answered = around.plane.answer(peer, self.device, &self.habits.abilities, &offer, around.now);
-        let sdp = match answered {
-            Ok(sdp) => sdp,
-            Err(error) => return around.checks.wrong(around.now, error.to_string()),
-        };
-        if let Some(former) = call.peer.replace(peer) {
-            around.plane.drop_peer(former, around.now);
-        }
-        let params = json!({
-            "sessid": self.sessid(), "sdp": sdp, "User-Agent": "Web-2.27.10",
-            "dialogParams": {"callID": name, "attach": true, "custom_headers": []},
-        });
-        self.ask("telnyx_rtc.attach", params, Ask::Attach(name.to_owned(), number));
-    }
-
-    pub(super) fn attach_answered(
-        &mut self,
-        name: &str,
-        number: u32,
-        result: Option<&Value>,
-        around: &mut Surroundings<'_>,
-    ) {
-        let Some(result) = result else {
-            // Superseded by a newer attach, or the call is over.
-            if self.calls.get(name).is_some_and(|call| call.attaches == number) {
-                self.hang_up(name, around);
-            }
-            return;
-        };
-        if result["callID"] != name {
-            around.checks.wrong(around.now, format!("a bad result of an attach: {result}"));
-        }
-        if let Some(call) = self.calls.get_mut(name) {
-            call.attached += 1;
         }
     }
 }

@@ -46,7 +46,10 @@ impl Habits {
     /// A device that does what a test says, and answers nothing by itself.
     pub fn obedient(codecs: &[AudioCodec]) -> Self {
         Self {
-            abilities: Abilities { codecs: codecs.to_vec(), video: false },
+            abilities: Abilities {
+                codecs: codecs.to_vec(),
+                video: false,
+            },
             obedient: true,
             by_password: false,
             echoes_pings: false,
@@ -74,7 +77,10 @@ impl Habits {
             _ => all,
         };
         Self {
-            abilities: Abilities { codecs, video: dice.percent(30) },
+            abilities: Abilities {
+                codecs,
+                video: dice.percent(30),
+            },
             obedient: false,
             by_password: dice.percent(25),
             echoes_pings: dice.percent(25),

@@ -3,6 +3,7 @@
 
 mod call;
 mod habits;
+mod path;
 mod reading;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -95,7 +96,10 @@ pub struct Credentials {
 enum Line {
     Down,
     Connecting,
-    Open { socket: SocketId, stage: Stage },
+    Open {
+        socket: SocketId,
+        stage: Stage,
+    },
     /// Punted, or left: it does not come back.
     Gone,
 }
@@ -114,7 +118,11 @@ enum Ask {
     Invite(String),
     Answer(String),
     Bye(String),
-    Hold { call: String, wish: Option<bool>, action: &'static str },
+    Hold {
+        call: String,
+        wish: Option<bool>,
+        action: &'static str,
+    },
     Restart(String),
     Attach(String, u32),
     Other,
@@ -182,7 +190,13 @@ impl Browser {
 
     /// Tells whether it is logged in and has been told so.
     pub const fn is_ready(&self) -> bool {
-        matches!(self.line, Line::Open { stage: Stage::Ready, .. })
+        matches!(
+            self.line,
+            Line::Open {
+                stage: Stage::Ready,
+                ..
+            }
+        )
     }
 
     /// Tells whether it left for good.
@@ -200,13 +214,19 @@ impl Browser {
 
     /// Returns the calls that it believes to be answered.
     pub fn active_calls(&self) -> Vec<&str> {
-        let active = self.calls.iter().filter(|(_, call)| call.state == CallState::Active);
+        let active = self
+            .calls
+            .iter()
+            .filter(|(_, call)| call.state == CallState::Active);
         active.map(|(name, _)| name.as_str()).collect()
     }
 
     /// Returns the calls that ring here.
     pub fn ringing_calls(&self) -> Vec<&str> {
-        let ringing = self.calls.iter().filter(|(_, call)| call.state == CallState::Ringing);
+        let ringing = self
+            .calls
+            .iter()
+            .filter(|(_, call)| call.state == CallState::Ringing);
         ringing.map(|(name, _)| name.as_str()).collect()
     }
 
@@ -221,7 +241,10 @@ impl Browser {
             self.acts.push_back(Act::Close(socket));
             return;
         }
-        self.line = Line::Open { socket, stage: Stage::Guest };
+        self.line = Line::Open {
+            socket,
+            stage: Stage::Guest,
+        };
         self.requests.clear();
         self.last_heard = around.now;
         self.log_in(around.now);
@@ -305,7 +328,9 @@ impl Browser {
     }
 
     fn sessid(&self) -> Value {
-        self.sessid.as_ref().map_or(Value::Null, |sessid| json!(sessid))
+        self.sessid
+            .as_ref()
+            .map_or(Value::Null, |sessid| json!(sessid))
     }
 
     /// Leaves the socket, as after a request that was not answered, and comes back.
@@ -388,7 +413,12 @@ impl Browser {
             }
         }
         let lives = |(_, call): &(&String, &BrowserCall)| call.state != CallState::Ended;
-        self.reattachable.extend(self.calls.iter().filter(lives).map(|(name, _)| name.clone()));
+        self.reattachable.extend(
+            self.calls
+                .iter()
+                .filter(lives)
+                .map(|(name, _)| name.clone()),
+        );
         self.calls.clear();
         self.requests.clear();
         if let Line::Open { socket, .. } = self.line {

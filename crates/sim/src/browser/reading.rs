@@ -14,7 +14,9 @@ impl Browser {
         }
         self.last_heard = around.now;
         if frame["voice_sdk_id"].as_str().is_none_or(str::is_empty) {
-            around.checks.wrong(around.now, format!("no voice_sdk_id: {frame}"));
+            around
+                .checks
+                .wrong(around.now, format!("no voice_sdk_id: {frame}"));
         }
         if frame.get("result").is_some() || frame.get("error").is_some() {
             self.read_response(frame, around);
@@ -28,13 +30,17 @@ impl Browser {
         let Some(ask) = asked else { return };
         let result = frame.get("result");
         if result.is_some_and(|result| !result.is_object()) {
-            around.checks.wrong(around.now, format!("a result that is no object: {frame}"));
+            around
+                .checks
+                .wrong(around.now, format!("a result that is no object: {frame}"));
         }
         if ask != Ask::Login
             && ask != Ask::Other
             && result.is_some_and(|result| result["sessid"].as_str().is_none())
         {
-            around.checks.wrong(around.now, format!("a result without sessid: {frame}"));
+            around
+                .checks
+                .wrong(around.now, format!("a result without sessid: {frame}"));
         }
         match ask {
             Ask::Login => self.read_login(frame, around),
@@ -47,7 +53,9 @@ impl Browser {
                     call.told_over |= result.is_some();
                 }
             }
-            Ask::Hold { call, wish, action } => self.hold_answered(&call, wish, action, result, around),
+            Ask::Hold { call, wish, action } => {
+                self.hold_answered(&call, wish, action, result, around)
+            }
             Ask::Restart(call) => self.restart_answered(&call, result, around),
             Ask::Attach(call, number) => self.attach_answered(&call, number, result, around),
         }
@@ -57,21 +65,36 @@ impl Browser {
         if let Some(error) = frame.get("error") {
             // It would log in again at once, for ever.
             if error["code"] == -32000 {
-                around.checks.wrong(around.now, format!("a login refused with -32000: {frame}"));
+                around
+                    .checks
+                    .wrong(around.now, format!("a login refused with -32000: {frame}"));
             }
-            if let Line::Open { socket, stage: Stage::Guest } = self.line {
+            if let Line::Open {
+                socket,
+                stage: Stage::Guest,
+            } = self.line
+            {
                 self.acts.push_back(super::Act::Close(socket));
                 self.line = Line::Gone;
             }
             return;
         }
-        let sessid = frame["result"]["sessid"].as_str().unwrap_or_default().to_owned();
+        let sessid = frame["result"]["sessid"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         if sessid.is_empty() || frame["result"]["message"] != "logged in" {
-            around.checks.wrong(around.now, format!("a login without session: {frame}"));
+            around
+                .checks
+                .wrong(around.now, format!("a login without session: {frame}"));
         }
         self.stored = Some((sessid.clone(), around.now));
         self.sessid = Some(sessid);
-        if let Line::Open { stage: stage @ Stage::Guest, .. } = &mut self.line {
+        if let Line::Open {
+            stage: stage @ Stage::Guest,
+            ..
+        } = &mut self.line
+        {
             *stage = Stage::LoggedIn;
         }
     }
@@ -80,7 +103,9 @@ impl Browser {
         let method = frame["method"].as_str().unwrap_or_default().to_owned();
         let params = &frame["params"];
         if !frame["id"].is_u64() || self.requests.contains_key(&frame["id"].to_string()) {
-            around.checks.wrong(around.now, format!("a request under a bad id: {frame}"));
+            around
+                .checks
+                .wrong(around.now, format!("a request under a bad id: {frame}"));
         }
         let call = params["callID"].as_str().unwrap_or_default().to_owned();
         match method.as_str() {
@@ -100,7 +125,9 @@ impl Browser {
             "telnyx_rtc.bye" => self.bye_received(&call, params, around),
             "telnyx_rtc.info" => self.key_received(&call, params, around),
             "telnyx_rtc.attach" => self.attach_received(&call, params, around),
-            _ => around.checks.wrong(around.now, format!("an unknown request: {frame}")),
+            _ => around
+                .checks
+                .wrong(around.now, format!("an unknown request: {frame}")),
         }
         let acknowledged = ["invite", "ringing", "answer", "bye"]
             .iter()
@@ -120,20 +147,29 @@ impl Browser {
 
     /// Logged in: which calls are still there?
     fn ready(&mut self, params: &Value, around: &mut Surroundings<'_>) {
-        let Line::Open { stage, .. } = &mut self.line else { return };
+        let Line::Open { stage, .. } = &mut self.line else {
+            return;
+        };
         if *stage == Stage::Guest {
-            around.checks.wrong(around.now, "clientReady before the login's result".to_owned());
+            around.checks.wrong(
+                around.now,
+                "clientReady before the login's result".to_owned(),
+            );
         }
         *stage = Stage::Ready;
         self.attempts = 0;
         let Some(listed) = params["reattached_sessions"].as_array() else {
-            around.checks.wrong(around.now, format!("no reattached_sessions: {params}"));
+            around
+                .checks
+                .wrong(around.now, format!("no reattached_sessions: {params}"));
             return;
         };
         let listed: Vec<&str> = listed.iter().filter_map(Value::as_str).collect();
         for name in &listed {
             if self.calls.get(*name).is_some_and(|call| call.told_over) {
-                around.checks.wrong(around.now, format!("call {name} is over and listed"));
+                around
+                    .checks
+                    .wrong(around.now, format!("call {name} is over and listed"));
             }
         }
         let live: Vec<String> = self
@@ -148,22 +184,33 @@ impl Browser {
                 self.end_locally(&name, around);
             }
         }
-        self.reattachable.retain(|name| listed.contains(&name.as_str()));
+        self.reattachable
+            .retain(|name| listed.contains(&name.as_str()));
         self.step(Step::AskState, around);
     }
 
     fn bye_received(&mut self, name: &str, params: &Value, around: &mut Surroundings<'_>) {
         let cause = params["cause"].as_str().and_then(HangupCause::from_name);
         if cause.is_none_or(|cause| params["causeCode"] != cause.code()) {
-            around.checks.wrong(around.now, format!("a bye without a proper cause: {params}"));
+            around.checks.wrong(
+                around.now,
+                format!("a bye without a proper cause: {params}"),
+            );
         }
         let socket = self.socket();
-        let Some(call) = self.calls.get_mut(name) else { return };
+        let Some(call) = self.calls.get_mut(name) else {
+            return;
+        };
         if call.told_over {
-            around.checks.wrong(around.now, format!("call {name} ends twice: {params}"));
+            around
+                .checks
+                .wrong(around.now, format!("call {name} ends twice: {params}"));
         }
         if !call.result && call.invited_on == socket {
-            around.checks.wrong(around.now, format!("a bye before the invite's result: {params}"));
+            around.checks.wrong(
+                around.now,
+                format!("a bye before the invite's result: {params}"),
+            );
         }
         call.told_over = true;
         self.end_locally(name, around);
@@ -172,7 +219,9 @@ impl Browser {
     /// Holds a message about a call that was ended by the server's own word against it.
     pub(super) fn watch_end(&self, name: &str, what: &str, around: &mut Surroundings<'_>) {
         if self.calls.get(name).is_some_and(|call| call.told_over) {
-            around.checks.wrong(around.now, format!("call {name} is over and gets {what}"));
+            around
+                .checks
+                .wrong(around.now, format!("call {name} is over and gets {what}"));
         }
     }
 }

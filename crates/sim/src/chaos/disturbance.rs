@@ -100,13 +100,20 @@ const NONSENSE: [&str; 18] = [
 
 impl Run {
     fn some_device(&mut self, fits: impl Fn(&Browser) -> bool) -> Option<usize> {
-        let fitting: Vec<usize> = self.world.browsers.iter().filter(|b| fits(b)).map(|b| b.device).collect();
+        let fitting: Vec<usize> = self
+            .world
+            .browsers
+            .iter()
+            .filter(|b| fits(b))
+            .map(|b| b.device)
+            .collect();
         self.dice.pick(&fitting).copied()
     }
 
     /// Prefers a device in a call: elsewhere little can break.
     fn talking_device(&mut self) -> Option<usize> {
-        let talking = self.some_device(|browser| browser.is_ready() && !browser.active_calls().is_empty());
+        let talking =
+            self.some_device(|browser| browser.is_ready() && !browser.active_calls().is_empty());
         if talking.is_some() && self.dice.percent(80) {
             return talking;
         }
@@ -185,7 +192,8 @@ impl Run {
                 self.world.ground.knobs.slow_permits_until = now + self.dice.millis(1_000, 9_000);
             }
             Disturbance::SlowSnapshots => {
-                self.world.ground.knobs.slow_snapshots_until = now + self.dice.millis(1_000, 15_000);
+                self.world.ground.knobs.slow_snapshots_until =
+                    now + self.dice.millis(1_000, 15_000);
             }
             Disturbance::SlowMedia => {
                 let by = self.dice.millis(300, 7_000);
@@ -228,7 +236,8 @@ impl Run {
     }
 
     fn dial(&mut self) {
-        let Some(device) = self.some_device(|browser| browser.is_ready() && browser.active_calls().len() < 2)
+        let Some(device) =
+            self.some_device(|browser| browser.is_ready() && browser.active_calls().len() < 2)
         else {
             return;
         };
@@ -238,15 +247,29 @@ impl Run {
 
     /// Draws somebody to call, mostly somebody else of the same account.
     fn destination(&mut self, caller: usize) -> String {
-        let odd = ["+13125550100", "sip:bob@example.com", "", "nobody-of-this-name", "tel:alice"];
+        let odd = [
+            "+13125550100",
+            "sip:bob@example.com",
+            "",
+            "nobody-of-this-name",
+            "tel:alice",
+        ];
         if self.dice.percent(8) {
             return self.dice.pick(&odd).copied().unwrap_or_default().to_owned();
         }
         let users = &self.world.ground.facts.users;
-        let others: Vec<&str> =
-            users.iter().enumerate().filter(|(at, _)| *at != caller).map(|(_, user)| user.name.as_str()).collect();
+        let others: Vec<&str> = users
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| *at != caller)
+            .map(|(_, user)| user.name.as_str())
+            .collect();
         // The first two have several devices.
-        let few = if self.race { others.get(..1).unwrap_or_default() } else { &others[..] };
+        let few = if self.race {
+            others.get(..1).unwrap_or_default()
+        } else {
+            &others[..]
+        };
         let name = self.dice.pick(few).copied().unwrap_or("nobody");
         match self.dice.below(4) {
             0 => format!("sip:{name}@sip.telnyx.com"),
@@ -256,9 +279,19 @@ impl Run {
     }
 
     fn talk_nonsense(&mut self) {
-        let mut text = self.dice.pick(&NONSENSE).copied().unwrap_or_default().to_owned();
+        let mut text = self
+            .dice
+            .pick(&NONSENSE)
+            .copied()
+            .unwrap_or_default()
+            .to_owned();
         // Sometimes it is about somebody else's call.
-        let foreign = self.world.browsers.iter().flat_map(|browser| browser.active_calls()).next();
+        let foreign = self
+            .world
+            .browsers
+            .iter()
+            .flat_map(|browser| browser.active_calls())
+            .next();
         if let Some(call) = foreign.filter(|_| self.dice.percent(40)) {
             let id = self.dice.uuid();
             text = format!(

@@ -1,8 +1,8 @@
 //! Legs and calls, as far as they can be seen from between the engines.
 
 use ringtrip_model::{
-    CallEvent, CallEventKind, CallId, Direction, HangupCause, HangupSource, LegCommand, LegEvent, LegId,
-    MediaCommand, MediaEvent, Time,
+    CallEvent, CallEventKind, CallId, Direction, HangupCause, HangupSource, LegCommand, LegEvent,
+    LegId, MediaCommand, MediaEvent, Time,
 };
 
 use super::{CallTrack, Checks};
@@ -69,7 +69,11 @@ impl Checks {
         match &event.kind {
             CallEventKind::Initiated { direction, .. } => {
                 let caller = *direction == Direction::Outbound;
-                let (role, state) = if caller { ("caller", "offered") } else { ("device", "preparing") };
+                let (role, state) = if caller {
+                    ("caller", "offered")
+                } else {
+                    ("device", "preparing")
+                };
                 let track = LegTrack {
                     call: event.call,
                     role,
@@ -104,8 +108,13 @@ impl Checks {
                 }
             }
             CallEventKind::Hangup { cause, source } => {
-                let by_timer = *cause == HangupCause::NormalClearing && *source == HangupSource::Server;
-                let callee = self.calls.get(&event.call).filter(|call| call.caller == leg).and_then(|call| call.accepted);
+                let by_timer =
+                    *cause == HangupCause::NormalClearing && *source == HangupSource::Server;
+                let callee = self
+                    .calls
+                    .get(&event.call)
+                    .filter(|call| call.caller == leg)
+                    .and_then(|call| call.accepted);
                 // Of two legs that end by the server's will the caller's is first.
                 if by_timer && callee.is_some_and(|callee| !self.leg_is_over(callee)) {
                     self.report.fault(Fault::TooLong);
@@ -130,12 +139,18 @@ impl Checks {
 
     fn leg_over(&mut self, call: CallId, leg: LegId, cause: HangupCause, now: Time) {
         self.leg_step(leg, "ended");
-        let Some(track) = self.legs.get_mut(&leg) else { return };
+        let Some(track) = self.legs.get_mut(&leg) else {
+            return;
+        };
         if track.cause.replace(cause).is_some() {
             self.wrong(now, format!("{leg} ends twice"));
         }
         let alive = |leg: &LegId| self.legs.get(leg).is_some_and(LegTrack::is_alive);
-        if self.calls.get(&call).is_some_and(|track| !track.legs.iter().any(alive)) {
+        if self
+            .calls
+            .get(&call)
+            .is_some_and(|track| !track.legs.iter().any(alive))
+        {
             self.call_step(call, "ended");
         }
     }
@@ -146,29 +161,59 @@ impl Checks {
             LegEvent::Incoming { .. } => {}
             LegEvent::Ringing { .. } => self.leg_step(leg, "ringing"),
             LegEvent::Answered { .. } => {
-                let Some(track) = self.legs.get_mut(&leg).filter(|track| track.is_alive()) else { return };
+                let Some(track) = self.legs.get_mut(&leg).filter(|track| track.is_alive()) else {
+                    return;
+                };
                 let (call, first) = (track.call, track.answered_at.is_none());
                 track.answered_at.get_or_insert(now);
                 self.leg_step(leg, "answering");
                 let rival = |other: &LegId| {
-                    *other != leg && self.legs.get(other).is_some_and(|track| track.answered_at.is_some())
+                    *other != leg
+                        && self
+                            .legs
+                            .get(other)
+                            .is_some_and(|track| track.answered_at.is_some())
                 };
-                if first && self.calls.get(&call).is_some_and(|call| call.legs.iter().any(rival)) {
+                if first
+                    && self
+                        .calls
+                        .get(&call)
+                        .is_some_and(|call| call.legs.iter().any(rival))
+                {
                     self.report.fault(Fault::AnswersAtOnce);
                 }
             }
             LegEvent::HoldRequested { .. } | LegEvent::Dtmf { .. } => {}
-            LegEvent::UpdateRequested { .. } => self.part_step(leg, "restart", |t| &mut t.restart, "asked"),
-            LegEvent::Lost { .. } => self.part_step(leg, "signalling", |t| &mut t.signalling, "lost"),
-            LegEvent::Returned { .. } => self.part_step(leg, "signalling", |t| &mut t.signalling, "there"),
-            LegEvent::AttachAnswered { .. } => self.part_step(leg, "attach", |t| &mut t.attach, "answered"),
+            LegEvent::UpdateRequested { .. } => {
+                self.part_step(leg, "restart", |t| &mut t.restart, "asked")
+            }
+            LegEvent::Lost { .. } => {
+                self.part_step(leg, "signalling", |t| &mut t.signalling, "lost")
+            }
+            LegEvent::Returned { .. } => {
+                self.part_step(leg, "signalling", |t| &mut t.signalling, "there")
+            }
+            LegEvent::AttachAnswered { .. } => {
+                self.part_step(leg, "attach", |t| &mut t.attach, "answered")
+            }
             LegEvent::Hangup { cause, .. } => {
-                let Some(track) = self.legs.get(&leg).filter(|track| track.is_alive()) else { return };
-                if cause.is_none() && track.role == "caller" && matches!(track.state, "offered" | "ringing") {
+                let Some(track) = self.legs.get(&leg).filter(|track| track.is_alive()) else {
+                    return;
+                };
+                if cause.is_none()
+                    && track.role == "caller"
+                    && matches!(track.state, "offered" | "ringing")
+                {
                     let answering = |other: &LegId| {
-                        self.legs.get(other).is_some_and(|other| other.state == "answering")
+                        self.legs
+                            .get(other)
+                            .is_some_and(|other| other.state == "answering")
                     };
-                    if self.calls.get(&track.call).is_some_and(|call| call.legs.iter().any(answering)) {
+                    if self
+                        .calls
+                        .get(&track.call)
+                        .is_some_and(|call| call.legs.iter().any(answering))
+                    {
                         self.report.fault(Fault::CancelCrossesAnswer);
                     }
                 }
@@ -192,25 +237,39 @@ impl Checks {
             LegCommand::Answer { .. } => self.leg_step(leg, "active"),
             LegCommand::Accepted { .. } => self.accepted(leg, now),
             LegCommand::Held { held, .. } => {
-                self.part_step(leg, "hold", |t| &mut t.hold, if *held { "held" } else { "open" });
+                self.part_step(
+                    leg,
+                    "hold",
+                    |t| &mut t.hold,
+                    if *held { "held" } else { "open" },
+                );
             }
-            LegCommand::Updated { .. } => self.part_step(leg, "restart", |t| &mut t.restart, "idle"),
+            LegCommand::Updated { .. } => {
+                self.part_step(leg, "restart", |t| &mut t.restart, "idle")
+            }
             LegCommand::UpdateRefused { .. } => {
                 self.part_step(leg, "restart", |t| &mut t.restart, "refused");
                 self.part_step(leg, "restart", |t| &mut t.restart, "idle");
             }
-            LegCommand::Attach { .. } => self.part_step(leg, "attach", |t| &mut t.attach, "offered"),
+            LegCommand::Attach { .. } => {
+                self.part_step(leg, "attach", |t| &mut t.attach, "offered")
+            }
             LegCommand::Attached { .. } => self.part_step(leg, "attach", |t| &mut t.attach, "idle"),
             LegCommand::Dtmf { .. } => {}
             LegCommand::Hangup { cause, .. } => {
-                let Some(track) = self.legs.get(&leg) else { return };
+                let Some(track) = self.legs.get(&leg) else {
+                    return;
+                };
                 let answered = track.answered_at.is_some() && track.state == "answering";
                 let caller = track.role == "caller";
                 let unanswered = [HangupCause::NoAnswer, HangupCause::NoUserResponse];
                 if caller && unanswered.contains(cause) {
                     self.report.fault(Fault::NoAnswer);
                 }
-                let read = self.calls.get(&track.call).is_some_and(|call| call.state != "reading");
+                let read = self
+                    .calls
+                    .get(&track.call)
+                    .is_some_and(|call| call.state != "reading");
                 if *cause == HangupCause::IncompatibleDestination && (answered || caller && read) {
                     self.report.fault(Fault::NoCommonCodec);
                 }
@@ -222,29 +281,43 @@ impl Checks {
     /// The first answer that can be used wins: whoever answered earlier must be out by now.
     fn accepted(&mut self, leg: LegId, now: Time) {
         self.leg_step(leg, "active");
-        let Some(track) = self.legs.get(&leg) else { return };
+        let Some(track) = self.legs.get(&leg) else {
+            return;
+        };
         let (id, at) = (track.call, track.answered_at);
-        let Some(call) = self.calls.get_mut(&id) else { return };
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
         let winner = *call.accepted.get_or_insert(leg);
         let caller = call.caller;
         let earlier = call.legs.iter().find(|other| {
             let track = self.legs.get(*other);
-            **other != leg && track.is_some_and(|t| t.is_alive() && t.answered_at.is_some() && t.answered_at < at)
+            **other != leg
+                && track
+                    .is_some_and(|t| t.is_alive() && t.answered_at.is_some() && t.answered_at < at)
         });
         let earlier = earlier.copied();
         if winner != leg {
             self.wrong(now, format!("{leg} is accepted after {winner}"));
         }
         if let Some(earlier) = earlier {
-            self.wrong(now, format!("{leg} is accepted though {earlier} answered before"));
+            self.wrong(
+                now,
+                format!("{leg} is accepted though {earlier} answered before"),
+            );
         }
         if self.legs.get(&caller).is_none_or(|caller| !caller.talks()) {
-            self.wrong(now, format!("{leg} is accepted before its caller is answered"));
+            self.wrong(
+                now,
+                format!("{leg} is accepted before its caller is answered"),
+            );
         }
     }
 
     pub(crate) fn media_command(&mut self, command: &MediaCommand) {
-        let Some(call) = self.legs.get(&command.leg()).map(|track| track.call) else { return };
+        let Some(call) = self.legs.get(&command.leg()).map(|track| track.call) else {
+            return;
+        };
         if let MediaCommand::MakeAnswer { .. } = command {
             self.call_step(call, "answering");
         }
@@ -288,17 +361,36 @@ impl Checks {
     }
 
     /// Checks what a media thread does for a leg against what its party was told.
-    pub(crate) fn check_forwarding(&mut self, leg: LegId, held: bool, partner: Option<LegId>, now: Time) {
-        let Some(track) = self.legs.get(&leg).filter(|track| track.talks()) else { return };
+    pub(crate) fn check_forwarding(
+        &mut self,
+        leg: LegId,
+        held: bool,
+        partner: Option<LegId>,
+        now: Time,
+    ) {
+        let Some(track) = self.legs.get(&leg).filter(|track| track.talks()) else {
+            return;
+        };
         let told = track.hold == "held";
-        let far = self.calls.get(&track.call).filter(|call| call.state == "bridged").and_then(|call| {
-            if call.caller == leg { call.accepted } else { Some(call.caller) }
-        });
+        let far = self
+            .calls
+            .get(&track.call)
+            .filter(|call| call.state == "bridged")
+            .and_then(|call| {
+                if call.caller == leg {
+                    call.accepted
+                } else {
+                    Some(call.caller)
+                }
+            });
         if held != told {
             self.wrong(now, format!("{leg} is held: {told}, but for media: {held}"));
         }
         if far.is_some() && partner != far {
-            self.wrong(now, format!("{leg} talks to {far:?}, but for media to {partner:?}"));
+            self.wrong(
+                now,
+                format!("{leg} talks to {far:?}, but for media to {partner:?}"),
+            );
         }
     }
 
@@ -308,6 +400,9 @@ impl Checks {
 
     /// Returns how many calls are in conversation.
     pub fn conversations(&self) -> usize {
-        self.calls.values().filter(|call| call.state == "bridged").count()
+        self.calls
+            .values()
+            .filter(|call| call.state == "bridged")
+            .count()
     }
 }

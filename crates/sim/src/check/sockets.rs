@@ -23,7 +23,13 @@ pub(super) struct SocketTrack {
 
 impl Checks {
     pub(crate) fn socket_opened(&mut self, socket: SocketId) {
-        self.sockets.insert(socket, SocketTrack { open: true, ..SocketTrack::default() });
+        self.sockets.insert(
+            socket,
+            SocketTrack {
+                open: true,
+                ..SocketTrack::default()
+            },
+        );
     }
 
     pub(crate) fn socket_closed(&mut self, socket: SocketId) {
@@ -39,7 +45,9 @@ impl Checks {
     /// Notes a frame as the server gets it: a request with an id will be answered once.
     pub(crate) fn frame_arrives(&mut self, socket: SocketId, text: &str) {
         let frame: Value = serde_json::from_str(text).unwrap_or(Value::Null);
-        let Some(track) = self.sockets.get_mut(&socket) else { return };
+        let Some(track) = self.sockets.get_mut(&socket) else {
+            return;
+        };
         let response = frame.get("result").is_some() || frame.get("error").is_some();
         if response || text.starts_with("#SP") {
             return;
@@ -48,7 +56,9 @@ impl Checks {
             id @ (Value::String(_) | Value::Number(_)) => {
                 *track.owed.entry(id.to_string()).or_default() += 1;
             }
-            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => track.nonsense += 1,
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
+                track.nonsense += 1
+            }
         }
         if frame["method"] == "telnyx_rtc.answer" {
             let leg = frame["params"]["dialogParams"]["callID"].as_str();
@@ -97,7 +107,10 @@ impl Checks {
 
     pub(crate) fn server_closes(&mut self, socket: SocketId, reason: CloseReason, now: Time) {
         self.report.close(reason);
-        let known = self.sockets.get_mut(&socket).map(|track| std::mem::replace(&mut track.open, false));
+        let known = self
+            .sockets
+            .get_mut(&socket)
+            .map(|track| std::mem::replace(&mut track.open, false));
         if known == Some(false) {
             self.wrong(now, format!("socket {} is closed twice", socket.0));
         }
@@ -118,7 +131,11 @@ impl Checks {
     /// Checks that every request on a socket that lives has its answer.
     pub fn check_answered(&mut self, now: Time) {
         let mut waiting = Vec::new();
-        for (socket, track) in self.sockets.iter().filter(|(_, track)| track.open && !track.dropped) {
+        for (socket, track) in self
+            .sockets
+            .iter()
+            .filter(|(_, track)| track.open && !track.dropped)
+        {
             if !track.owed.is_empty() {
                 waiting.push(format!("socket {} waits for {:?}", socket.0, track.owed));
             }

@@ -137,10 +137,14 @@ impl<P: MediaPlane> Ground<P> {
 
 impl<P: MediaPlane> Outside for Ground<P> {
     fn send(&mut self, socket: SocketId, frame: String, now: Time) -> bool {
-        self.checks.trace.note(now, format_args!("socket {} ← {frame}", socket.0));
+        self.checks
+            .trace
+            .note(now, format_args!("socket {} ← {frame}", socket.0));
         let value = parsed(&frame);
         self.checks.frame_leaves(socket, &value, now);
-        let Some(pipe) = self.pipes.get_mut(&socket) else { return true };
+        let Some(pipe) = self.pipes.get_mut(&socket) else {
+            return true;
+        };
         if !pipe.at_node {
             return true;
         }
@@ -156,15 +160,21 @@ impl<P: MediaPlane> Outside for Ground<P> {
         }
         if pipe.down {
             let at = pipe.downwards(now);
-            self.agenda.add(at, Happening::BrowserFrame(device, socket, value));
+            self.agenda
+                .add(at, Happening::BrowserFrame(device, socket, value));
         }
         true
     }
 
     fn close(&mut self, socket: SocketId, reason: CloseReason, now: Time) {
-        self.checks.trace.note(now, format_args!("socket {} closed: {}", socket.0, reason.text()));
+        self.checks.trace.note(
+            now,
+            format_args!("socket {} closed: {}", socket.0, reason.text()),
+        );
         self.checks.server_closes(socket, reason, now);
-        let Some(pipe) = self.pipes.get_mut(&socket) else { return };
+        let Some(pipe) = self.pipes.get_mut(&socket) else {
+            return;
+        };
         let (device, open) = (pipe.device, pipe.down);
         (pipe.up, pipe.at_node) = (false, false);
         let at = pipe.downwards(now);
@@ -173,7 +183,10 @@ impl<P: MediaPlane> Outside for Ground<P> {
         }
         // Its task says that it is gone, too.
         self.agenda.add(now, Happening::Node(Input::Closed(socket)));
-        let user = self.users.get(device).and_then(|user| self.facts.users.get(*user));
+        let user = self
+            .users
+            .get(device)
+            .and_then(|user| self.facts.users.get(*user));
         let ended = |end| end <= STARTED_AT + now.since(Time::ZERO);
         if reason == CloseReason::Revoked
             && user.is_some_and(|user| !user.deleted && user.expires_at.is_some_and(ended))
@@ -202,19 +215,30 @@ impl<P: MediaPlane> Outside for Ground<P> {
         self.agenda.add(now + delay, Happening::Node(input));
     }
 
-    fn bind(&mut self, session: SessionId, party: &LegParty) {
+    fn bind(&mut self, session: SessionId, party: &LegParty, now: Time) {
+        if !self.facts.may_log_in(party, now) {
+            self.checks
+                .wrong(now, format!("{} is logged in and must not be", party.user));
+        }
         self.facts.bind(session, party);
-        self.checks.report.step("session", "unreachable", "reachable");
+        self.checks
+            .report
+            .step("session", "unreachable", "reachable");
     }
 
     fn unbind(&mut self, session: SessionId, party: &LegParty) {
         if self.facts.unbind(session, party) {
-            self.checks.report.step("session", "reachable", "unreachable");
+            self.checks
+                .report
+                .step("session", "reachable", "unreachable");
         }
     }
 
     fn look_up(&mut self, request: RouteRequest, now: Time) {
-        self.checks.trace.note(now, format_args!("{} looks {} up", request.call, request.user));
+        self.checks.trace.note(
+            now,
+            format_args!("{} looks {} up", request.call, request.user),
+        );
         self.checks.asks_route(request.call);
         let delay = self.slow_or_not(self.knobs.slow_routes_until, Fault::SlowRoute, now);
         let route = if now < self.knobs.store_away_until {
@@ -228,13 +252,20 @@ impl<P: MediaPlane> Outside for Ground<P> {
     }
 
     fn read_limits(&mut self, request: PermitRequest, now: Time) {
-        self.checks.trace.note(now, format_args!("{} wants a place", request.call));
+        self.checks
+            .trace
+            .note(now, format_args!("{} wants a place", request.call));
         self.checks.asks_permit(request.call);
         let delay = self.slow_or_not(self.knobs.slow_permits_until, Fault::SlowPermit, now);
         // Limits that cannot be read count as reached.
         let away = now < self.knobs.store_away_until;
-        let limits = if away { Err(PermitRefusal::Outbound) } else { Ok(()) };
-        self.agenda.add(now + delay, Happening::Node(Input::Limits(request, limits)));
+        let limits = if away {
+            Err(PermitRefusal::Outbound)
+        } else {
+            Ok(())
+        };
+        self.agenda
+            .add(now + delay, Happening::Node(Input::Limits(request, limits)));
     }
 
     fn acquire(&mut self, request: &PermitRequest) -> Result<(), PermitRefusal> {
@@ -261,18 +292,24 @@ impl<P: MediaPlane> Outside for Ground<P> {
             return true;
         }
         let delay = self.slow_or_not(self.knobs.slow_snapshots_until, Fault::SlowSnapshot, now);
-        self.agenda.add(now + delay, Happening::Node(Input::Persisted(snapshot.call)));
+        self.agenda.add(
+            now + delay,
+            Happening::Node(Input::Persisted(snapshot.call)),
+        );
         false
     }
 
     fn forget(&mut self, call: CallId) {
         if !self.facts.forget(call) {
-            self.checks.wrong(Time::ZERO, format!("{call} forgets a snapshot it has not"));
+            self.checks
+                .wrong(Time::ZERO, format!("{call} forgets a snapshot it has not"));
         }
     }
 
     fn event(&mut self, event: &CallEvent) {
-        self.checks.trace.note(event.time, format_args!("{event:?}"));
+        self.checks
+            .trace
+            .note(event.time, format_args!("{event:?}"));
         self.checks.event(event);
     }
 
@@ -283,7 +320,9 @@ impl<P: MediaPlane> Outside for Ground<P> {
     }
 
     fn shard(&mut self, shard: usize, command: ShardCommand, now: Time) {
-        self.checks.trace.note(now, format_args!("shard {shard} ← {command:?}"));
+        self.checks
+            .trace
+            .note(now, format_args!("shard {shard} ← {command:?}"));
         self.plane.command(shard, command, now);
     }
 
@@ -293,7 +332,11 @@ impl<P: MediaPlane> Outside for Ground<P> {
             Seen::LegCommand(command) => self.checks.leg_command(command, now),
             Seen::MediaCommand(command) => self.checks.media_command(command),
             Seen::MediaEvent(event) => {
-                if let MediaEvent::Refused { failure: MediaFailure::Full, .. } = event {
+                if let MediaEvent::Refused {
+                    failure: MediaFailure::Full,
+                    ..
+                } = event
+                {
                     self.checks.report.fault(Fault::MediaFull);
                 }
                 self.checks.media_event(event);

@@ -5,8 +5,13 @@ use ringtrip_sim::report::{Fault, Step, Wanted};
 use ringtrip_verto::CloseReason;
 
 /// Everything that the runs must meet, and all that they may.
-pub(crate) const WANTED: Wanted<'static> =
-    Wanted { faults: FAULTS, steps: STEPS, rare: RARE, causes: CAUSES, closes: CLOSES };
+pub(crate) const WANTED: Wanted<'static> = Wanted {
+    faults: FAULTS,
+    steps: STEPS,
+    rare: RARE,
+    causes: CAUSES,
+    closes: CLOSES,
+};
 
 const FAULTS: &[Fault] = &[
     Fault::SocketReset,
@@ -107,7 +112,10 @@ const STEPS: &[Step] = &[
     ("session", "reachable", "unreachable"),
 ];
 
-const RARE: &[Step] = &[("call", "answering", "ended"), ("restart", "idle", "refused")];
+const RARE: &[Step] = &[
+    ("call", "answering", "ended"),
+    ("restart", "idle", "refused"),
+];
 
 /// All but `NO_USER_RESPONSE`: it needs a device whose offer takes longer than it may ring, and the
 /// media engine answers at once or is given up after 5 s.

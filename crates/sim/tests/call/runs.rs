@@ -9,11 +9,15 @@ use crate::expected::WANTED;
 
 /// Runs without being asked for more.
 const RUNS: u64 = 1_000;
+/// Runs of `make soak`.
+const SOAK_RUNS: u64 = 20_000;
 /// Failing seeds that are told; more say nothing new.
 const MAX_FAILURES: usize = 10;
 
 fn kept_seeds() -> impl Iterator<Item = u64> {
-    let lines = include_str!("seeds.txt").lines().filter(|line| !line.starts_with('#'));
+    let lines = include_str!("seeds.txt")
+        .lines()
+        .filter(|line| !line.starts_with('#'));
     lines.filter_map(|line| line.split_whitespace().next()?.parse().ok())
 }
 
@@ -25,9 +29,14 @@ fn number(variable: &str) -> Option<u64> {
 fn play(seed: u64, options: &Options) -> Result<Outcome, String> {
     let outcome = catch_unwind(AssertUnwindSafe(|| run(seed, options))).map_err(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
-        text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+        text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+            .unwrap_or_default()
     })?;
-    if outcome.mistakes.is_empty() { Ok(outcome) } else { Err(outcome.mistakes.join("\n    ")) }
+    if outcome.mistakes.is_empty() {
+        Ok(outcome)
+    } else {
+        Err(outcome.mistakes.join("\n    "))
+    }
 }
 
 #[test]
@@ -40,15 +49,28 @@ fn no_rule_is_broken_whatever_happens() {
         assert_eq!(outcome.mistakes, Vec::<String>::new());
         return;
     }
+    play_all(number("SIM_SEEDS").unwrap_or(RUNS).max(RUNS));
+}
+
+#[test]
+#[ignore = "takes minutes: make soak"]
+fn no_rule_is_broken_in_many_more_runs() {
+    play_all(number("SIM_SEEDS").unwrap_or(SOAK_RUNS));
+}
+
+#[expect(clippy::print_stdout, reason = "the table is what a run is for")]
+fn play_all(runs: u64) {
     let mut report = Report::default();
     let mut failures = Vec::new();
-    for seed in kept_seeds().chain(0..number("SIM_SEEDS").unwrap_or(RUNS).max(RUNS)) {
+    for seed in kept_seeds().chain(0..runs) {
         match play(seed, &Options::default()) {
             Ok(outcome) => {
                 report.merge(&outcome.report);
                 let again = play(seed, &Options::default()).map(|again| again.trace);
                 if again != Ok(outcome.trace) {
-                    failures.push(format!("seed {seed}: a second run does something else: {again:?}"));
+                    failures.push(format!(
+                        "seed {seed}: a second run does something else: {again:?}"
+                    ));
                 }
             }
             Err(mistakes) => failures.push(format!("seed {seed}:\n    {mistakes}")),
@@ -58,7 +80,11 @@ fn no_rule_is_broken_whatever_happens() {
         }
     }
     println!("{report}");
-    assert!(failures.is_empty(), "play one again with SIM_SEED, and keep it in seeds.txt:\n{}", failures.join("\n"));
+    assert!(
+        failures.is_empty(),
+        "play one again with SIM_SEED, and keep it in seeds.txt:\n{}",
+        failures.join("\n")
+    );
     let gaps = report.gaps(&WANTED);
     assert!(gaps.is_empty(), "{}", gaps.join("\n"));
 }

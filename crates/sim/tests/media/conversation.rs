@@ -22,35 +22,55 @@ pub(crate) struct Conversation {
     pub(crate) set_up: Duration,
 }
 
-#[expect(clippy::disallowed_methods, reason = "the engines of both sides count from some instant")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the engines of both sides count from some instant"
+)]
 fn some_instant() -> Instant {
     Instant::now()
 }
 
 impl Conversation {
     /// Lets one call the other and waits until both are connected.
-    pub(crate) fn begin(seed: u64, codecs: [&[AudioCodec]; 2], weather: Weather, keep_trace: bool) -> Result<Self, String> {
+    pub(crate) fn begin(
+        seed: u64,
+        codecs: [&[AudioCodec]; 2],
+        weather: Weather,
+        keep_trace: bool,
+    ) -> Result<Self, String> {
         let mut dice = Dice::new(seed, "air");
         let mut rng: Generator = dice.generator();
         let facts = Facts::neighbours(2, &["OPUS", "G722", "G711U", "G711A"], &mut rng);
         let mut setup = Setup::new(facts);
         setup.keep_trace = keep_trace;
         let threads = 1 + u16::from(dice.percent(50));
-        let air = Air::new(threads, some_instant(), seed, &mut dice).map_err(|error| error.to_string())?;
+        let air = Air::new(threads, some_instant(), seed, &mut dice)
+            .map_err(|error| error.to_string())?;
         let mut world = World::new(seed, setup, air);
         world.ground.plane.weather = weather;
         for (device, codecs) in codecs.into_iter().enumerate() {
             world.add_browser(device, Habits::obedient(codecs));
         }
-        let logged_in = world.run_while(PATIENCE, |world| !world.browsers.iter().all(|b| b.is_ready()));
+        let logged_in = world.run_while(PATIENCE, |world| {
+            !world.browsers.iter().all(|b| b.is_ready())
+        });
         ensure(logged_in, "they log in")?;
         let callee = world.ground.facts.users[1].name.clone();
         world.act(0, Step::Dial(callee));
-        ensure(world.run_while(PATIENCE, |world| world.browsers[1].ringing_calls().is_empty()), "it rings")?;
+        ensure(
+            world.run_while(PATIENCE, |world| {
+                world.browsers[1].ringing_calls().is_empty()
+            }),
+            "it rings",
+        )?;
         let name = world.browsers[1].ringing_calls()[0].to_owned();
         world.run_for(dice.millis(10, 3_000));
         world.act(1, Step::Answer(name.clone()));
-        let mut conversation = Self { world, names: [String::new(), name], set_up: Duration::ZERO };
+        let mut conversation = Self {
+            world,
+            names: [String::new(), name],
+            set_up: Duration::ZERO,
+        };
         let answered = conversation.world.now;
         conversation.wait("both are active", |talk| {
             (0..2).all(|device| !talk.world.browsers[device].active_calls().is_empty())
@@ -70,7 +90,9 @@ impl Conversation {
     }
 
     pub(crate) fn call(&self, device: usize) -> &ringtrip_sim::BrowserCall {
-        self.world.browsers[device].call(&self.names[device]).expect("a page that talks knows its call")
+        self.world.browsers[device]
+            .call(&self.names[device])
+            .expect("a page that talks knows its call")
     }
 
     pub(crate) fn is_alive(&self) -> bool {
@@ -82,7 +104,10 @@ impl Conversation {
     }
 
     fn is_connected(&self) -> bool {
-        let up = |device| self.peer(device).is_some_and(|peer| self.world.ground.plane.is_connected(peer));
+        let up = |device| {
+            self.peer(device)
+                .is_some_and(|peer| self.world.ground.plane.is_connected(peer))
+        };
         up(0) && up(1)
     }
 
@@ -99,7 +124,9 @@ impl Conversation {
 
     /// Counts the packets that a device heard from its far side since an instant.
     fn heard(&self, device: usize, since: Time) -> usize {
-        let (Some(ear), Some(mouth)) = (self.peer(device), self.peer(1 - device)) else { return 0 };
+        let (Some(ear), Some(mouth)) = (self.peer(device), self.peer(1 - device)) else {
+            return 0;
+        };
         let heard = self.world.ground.plane.heard_since(ear, since);
         heard.iter().filter(|packet| packet.from == mouth).count()
     }
@@ -109,7 +136,12 @@ impl Conversation {
     pub(crate) fn expect_sound(&mut self, after: &str) -> Result<(), String> {
         let start = self.world.now;
         self.wait(&format!("sound after {after}"), |talk| {
-            let lately = talk.world.now.as_micros().saturating_sub(300_000).max(start.as_micros());
+            let lately = talk
+                .world
+                .now
+                .as_micros()
+                .saturating_sub(300_000)
+                .max(start.as_micros());
             let lately = Time::from_micros(lately);
             (0..2).all(|device| talk.heard(device, lately) >= 2)
         })?;
@@ -128,7 +160,9 @@ impl Conversation {
             let heard = self.heard(device, since);
             let heard = f64::from(u32::try_from(heard).unwrap_or(u32::MAX));
             if heard < least {
-                return Err(format!("after {after} device {device} hears {heard} of {sent} packets"));
+                return Err(format!(
+                    "after {after} device {device} hears {heard} of {sent} packets"
+                ));
             }
         }
         ensure(self.is_alive(), &format!("the call lives after {after}"))
@@ -141,12 +175,19 @@ impl Conversation {
         self.world.run_for(Duration::from_secs(1));
         for device in 0..2 {
             let heard = self.heard(device, since);
-            ensure(heard == 0, &format!("silence after {after}: device {device} hears {heard} packets"))?;
+            ensure(
+                heard == 0,
+                &format!("silence after {after}: device {device} hears {heard} packets"),
+            )?;
         }
         ensure(self.is_alive(), &format!("the call lives after {after}"))
     }
 }
 
 pub(crate) fn ensure(is: bool, what: &str) -> Result<(), String> {
-    if is { Ok(()) } else { Err(format!("not so: {what}")) }
+    if is {
+        Ok(())
+    } else {
+        Err(format!("not so: {what}"))
+    }
 }

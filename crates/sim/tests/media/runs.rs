@@ -12,6 +12,8 @@ use ringtrip_sim::{Break, Step};
 use crate::conversation::{Conversation, ensure};
 
 const RUNS: u64 = 50;
+/// Runs of `make soak`.
+const SOAK_RUNS: u64 = 2_000;
 const MAX_FAILURES: usize = 5;
 
 /// What happens in a call.
@@ -79,7 +81,12 @@ struct Played {
 
 impl Played {
     fn failed(mistake: String) -> Self {
-        Self { result: Err(mistake), set_up: Duration::MAX, report: Report::default(), lines: Vec::new() }
+        Self {
+            result: Err(mistake),
+            set_up: Duration::MAX,
+            report: Report::default(),
+            lines: Vec::new(),
+        }
     }
 }
 
@@ -95,7 +102,8 @@ fn play(seed: u64, keep_trace: bool) -> Played {
         let at = (usize::try_from(seed).unwrap_or(0) + n * 3) % Episode::ALL.len();
         let episode = Episode::ALL[at];
         result = result.and_then(|()| {
-            happen(&mut talk, episode, &mut dice).map_err(|mistake| format!("{episode:?}: {mistake}"))
+            happen(&mut talk, episode, &mut dice)
+                .map_err(|mistake| format!("{episode:?}: {mistake}"))
         });
     }
     result = result.and_then(|()| hang_up(&mut talk, dice.below(2)));
@@ -142,32 +150,46 @@ fn happen(talk: &mut Conversation, episode: Episode, dice: &mut Dice) -> Result<
         Episode::Key => {
             let before = talk.call(1 - device).keys.len();
             talk.world.act(device, Step::Key(name));
-            talk.wait("the far side hears of the key", |talk| talk.call(1 - device).keys.len() > before)?;
+            talk.wait("the far side hears of the key", |talk| {
+                talk.call(1 - device).keys.len() > before
+            })?;
         }
         Episode::Restart => {
             let before = talk.call(device).restarted;
             talk.world.act(device, Step::Restart(name));
-            talk.wait("the restart is answered", |talk| talk.call(device).restarted > before)?;
+            talk.wait("the restart is answered", |talk| {
+                talk.call(device).restarted > before
+            })?;
         }
         Episode::SocketReset | Episode::SocketHalfSeen => {
             let before = talk.call(device).attached;
-            let how = if episode == Episode::SocketReset { Break::Reset } else { Break::HalfSeen };
+            let how = if episode == Episode::SocketReset {
+                Break::Reset
+            } else {
+                Break::HalfSeen
+            };
             talk.world.break_socket(device, how);
             // Sound does not hang on signalling.
             talk.world.run_for(Duration::from_millis(100));
-            talk.wait("it is attached anew", |talk| talk.call(device).attached > before)?;
+            talk.wait("it is attached anew", |talk| {
+                talk.call(device).attached > before
+            })?;
         }
         Episode::Unplug => {
             let before = talk.call(device).attached;
             talk.world.unplug(device, Duration::from_secs(4));
             talk.world.run_for(Duration::from_secs(4));
-            talk.wait("it is attached anew", |talk| talk.call(device).attached > before)?;
+            talk.wait("it is attached anew", |talk| {
+                talk.call(device).attached > before
+            })?;
         }
         Episode::Reload => {
             talk.world.ground.checks.report.fault(Fault::Reload);
             talk.world.act(device, Step::Reload);
             talk.wait("the new page takes the call up", |talk| {
-                talk.world.browsers[device].call(&name).is_some_and(|call| call.attached > 0)
+                talk.world.browsers[device]
+                    .call(&name)
+                    .is_some_and(|call| call.attached > 0)
             })?;
         }
         Episode::Rebind => {
@@ -180,7 +202,10 @@ fn happen(talk: &mut Conversation, episode: Episode, dice: &mut Dice) -> Result<
         Episode::LossBurst => {
             talk.world.ground.checks.report.fault(Fault::LossBurst);
             let weather = talk.world.ground.plane.weather;
-            talk.world.ground.plane.weather = Weather { loss: 100, ..weather };
+            talk.world.ground.plane.weather = Weather {
+                loss: 100,
+                ..weather
+            };
             talk.world.run_for(Duration::from_secs(1));
             talk.world.ground.plane.weather = weather;
         }
@@ -192,7 +217,9 @@ fn happen(talk: &mut Conversation, episode: Episode, dice: &mut Dice) -> Result<
 fn hang_up(talk: &mut Conversation, device: usize) -> Result<(), String> {
     let name = talk.name(device);
     talk.world.act(device, Step::HangUp(name));
-    talk.wait("the far side hears of the end", |talk| talk.world.browsers[1 - device].active_calls().is_empty())?;
+    talk.wait("the far side hears of the end", |talk| {
+        talk.world.browsers[1 - device].active_calls().is_empty()
+    })?;
     talk.world.run_for(Duration::from_secs(2));
     talk.world.ground.checks.check_answered(talk.world.now);
     for device in 0..2 {
@@ -205,17 +232,30 @@ fn hang_up(talk: &mut Conversation, device: usize) -> Result<(), String> {
 
 #[test]
 fn sound_flows_when_it_should_and_stops_when_it_should() {
-    let number = |variable: &str| std::env::var(variable).ok()?.parse::<u64>().ok();
-    let one = number("SIM_SEED");
-    let seeds = match one {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("SIM_SEEDS").unwrap_or(RUNS).max(RUNS),
-    };
+    match number("SIM_SEED") {
+        Some(seed) => play_all(seed..seed + 1),
+        None => play_all(0..number("SIM_SEEDS").unwrap_or(RUNS).max(RUNS)),
+    }
+}
+
+#[test]
+#[ignore = "takes minutes: make soak"]
+fn sound_flows_in_many_more_calls() {
+    play_all(0..number("SIM_SEEDS").unwrap_or(SOAK_RUNS));
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+#[expect(clippy::print_stdout, reason = "the table is what a run is for")]
+fn play_all(seeds: std::ops::Range<u64>) {
+    let one = seeds.end - seeds.start == 1;
     let mut report = Report::default();
     let mut failures = Vec::new();
     let (mut runs, mut slow) = (0, 0);
     for seed in seeds {
-        let played = catch_unwind(AssertUnwindSafe(|| play(seed, one.is_some())));
+        let played = catch_unwind(AssertUnwindSafe(|| play(seed, one)));
         let played = played.unwrap_or_else(|panic| {
             Played::failed(panic.downcast_ref::<String>().cloned().unwrap_or_default())
         });
@@ -233,16 +273,26 @@ fn sound_flows_when_it_should_and_stops_when_it_should() {
         }
     }
     println!("{report}");
-    assert!(failures.is_empty(), "play one again with SIM_SEED:\n{}", failures.join("\n"));
-    assert!(slow * 20 <= runs, "{slow} of {runs} calls took more than 10 s to be set up");
+    assert!(
+        failures.is_empty(),
+        "play one again with SIM_SEED:\n{}",
+        failures.join("\n")
+    );
+    assert!(
+        slow * 20 <= runs,
+        "{slow} of {runs} calls took more than 10 s to be set up"
+    );
     let met = Fault::OF_PACKETS.iter().chain(&[
         Fault::SocketReset,
         Fault::Takeover,
         Fault::NetworkGone,
         Fault::Reload,
     ]);
-    let never: Vec<&str> = met.filter(|fault| report.count(**fault) == 0).map(|fault| fault.name()).collect();
-    assert!(never.is_empty() || one.is_some(), "never: {never:?}");
+    let never: Vec<&str> = met
+        .filter(|fault| report.count(**fault) == 0)
+        .map(|fault| fault.name())
+        .collect();
+    assert!(never.is_empty() || one, "never: {never:?}");
     for step in [
         ("hold", "open", "held"),
         ("hold", "held", "open"),
@@ -256,6 +306,6 @@ fn sound_flows_when_it_should_and_stops_when_it_should() {
         ("media", "connecting", "up"),
         ("call", "bridged", "ended"),
     ] {
-        assert!(report.steps_taken(step) > 0 || one.is_some(), "never: {step:?}");
+        assert!(report.steps_taken(step) > 0 || one, "never: {step:?}");
     }
 }

@@ -227,6 +227,7 @@ impl Node {
         };
         let signalling = tokio::spawn(drive::run(parts, queued, (results, answers), stopping));
 
+        tokio::spawn(drive::retention::prune(store.clone(), clock));
         tokio::spawn(drive::expiry::watch(store.clone(), bus.clone(), clock));
         let api = Api::new(
             store.clone(),

@@ -9,6 +9,7 @@ mod guesses;
 mod history;
 mod login;
 mod media;
+pub(crate) mod retention;
 mod switch;
 mod verto;
 

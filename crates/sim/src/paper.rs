@@ -47,6 +47,8 @@ pub struct Paper {
 struct Thread {
     address: SocketAddr,
     anchors: BTreeMap<AnchorId, Anchor>,
+    /// By whom anchors were replaced.
+    successors: BTreeMap<AnchorId, AnchorId>,
     /// Commands and events keep their order, as in a channel.
     commands: Agenda<ShardCommand>,
     last_command: Time,
@@ -102,6 +104,7 @@ impl Paper {
         let thread = |index| Thread {
             address: SocketAddr::from(([10, 0, 0, 1], 3478 + index)),
             anchors: BTreeMap::new(),
+            successors: BTreeMap::new(),
             commands: Agenda::default(),
             last_command: Time::ZERO,
             events: Agenda::default(),
@@ -384,6 +387,7 @@ impl Paper {
         anchor.received += 1;
         anchor.replaces = None;
         if let Some((old_id, old)) = old {
+            thread.successors.insert(old_id, id);
             anchor.partner = old.partner;
             anchor.held = old.held;
             anchor.received += old.received;
@@ -447,9 +451,12 @@ impl Paper {
 }
 
 impl Thread {
-    /// As a shard's: the predecessor acts until its successor is connected.
+    /// As a shard's: the predecessor acts until its successor is connected, and the successor for it
+    /// from then on, whoever is named.
     fn acting(&self, id: AnchorId) -> Option<AnchorId> {
-        let anchor = self.anchors.get(&id)?;
+        let Some(anchor) = self.anchors.get(&id) else {
+            return self.acting(*self.successors.get(&id)?);
+        };
         match anchor.replaces.filter(|old| self.anchors.contains_key(old)) {
             Some(old) => self.acting(old),
             None => Some(id),

@@ -378,7 +378,7 @@ impl<P: MediaPlane> World<P> {
                     .checks
                     .trace
                     .remark(self.now, format_args!("socket {} says {shown}", socket.0));
-                self.ground.checks.frame_arrives(*socket, text);
+                self.ground.checks.frame_arrives(*socket, text, self.now);
             }
             Input::Closed(socket) => {
                 self.ground

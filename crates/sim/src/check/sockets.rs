@@ -1,6 +1,7 @@
 //! Sockets: what each owes its client, and that nothing is said after the end.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use ringtrip_model::{LegId, SocketId, Time};
 use ringtrip_verto::CloseReason;
@@ -9,14 +10,17 @@ use serde_json::Value;
 use super::Checks;
 use crate::report::Fault;
 
+/// No answer takes longer: 5 s for whatever a call asks, and some for the way.
+const ANSWERED_AFTER: Duration = Duration::from_secs(7);
+
 /// One socket, from the server's side.
 #[derive(Debug, Default)]
 pub(super) struct SocketTrack {
     open: bool,
     /// The client reads no more; what was said in the same breath is lost.
     dropped: bool,
-    /// Requests that wait for their answer, by id as written.
-    owed: BTreeMap<String, u32>,
+    /// Requests that wait for their answer, by id as written: how many, and since when.
+    owed: BTreeMap<String, (u32, Time)>,
     /// Frames that cannot be answered to an id.
     nonsense: u32,
 }
@@ -43,7 +47,7 @@ impl Checks {
     }
 
     /// Notes a frame as the server gets it: a request with an id will be answered once.
-    pub(crate) fn frame_arrives(&mut self, socket: SocketId, text: &str) {
+    pub(crate) fn frame_arrives(&mut self, socket: SocketId, text: &str, now: Time) {
         let frame: Value = serde_json::from_str(text).unwrap_or(Value::Null);
         let Some(track) = self.sockets.get_mut(&socket) else {
             return;
@@ -54,7 +58,7 @@ impl Checks {
         }
         match &frame["id"] {
             id @ (Value::String(_) | Value::Number(_)) => {
-                *track.owed.entry(id.to_string()).or_default() += 1;
+                track.owed.entry(id.to_string()).or_insert((0, now)).0 += 1;
             }
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
                 track.nonsense += 1
@@ -91,7 +95,7 @@ impl Checks {
             mistake = Some("a frame after the close");
         } else if answer && !id.is_empty() && id != "null" {
             match track.owed.get_mut(&id) {
-                Some(count) if *count > 1 => *count -= 1,
+                Some((count, _)) if *count > 1 => *count -= 1,
                 Some(_) => {
                     track.owed.remove(&id);
                 }
@@ -128,16 +132,18 @@ impl Checks {
         }
     }
 
-    /// Checks that every request on a socket that lives has its answer.
+    /// Checks that every request on a socket that lives has its answer by the time that a call gives
+    /// up waiting for whatever the answer hangs on.
     pub fn check_answered(&mut self, now: Time) {
+        let late = |(_, (_, since)): &(&String, &(u32, Time))| now.since(*since) > ANSWERED_AFTER;
         let mut waiting = Vec::new();
         for (socket, track) in self
             .sockets
             .iter()
             .filter(|(_, track)| track.open && !track.dropped)
         {
-            if !track.owed.is_empty() {
-                waiting.push(format!("socket {} waits for {:?}", socket.0, track.owed));
+            for (id, _) in track.owed.iter().filter(late) {
+                waiting.push(format!("socket {} waits for {id}", socket.0));
             }
         }
         for what in waiting {

@@ -220,7 +220,7 @@ fn hang_up(talk: &mut Conversation, device: usize) -> Result<(), String> {
     talk.wait("the far side hears of the end", |talk| {
         talk.world.browsers[1 - device].active_calls().is_empty()
     })?;
-    talk.world.run_for(Duration::from_secs(2));
+    talk.world.run_for(Duration::from_secs(8));
     talk.world.ground.checks.check_answered(talk.world.now);
     for device in 0..2 {
         talk.world.act(device, Step::Leave);

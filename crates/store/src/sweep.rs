@@ -79,23 +79,4 @@ impl Store {
         };
         rows.iter().map(read).collect()
     }
-
-    /// Returns when the next credential after `after` ends.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
-    pub async fn next_credential_expiry(
-        &self,
-        after: Timestamp,
-    ) -> Result<Option<Timestamp>, StoreError> {
-        let mut conn = reader(&self.inner.pool, SWEEPING).await?;
-        let next: Option<i64> = sqlx::query_scalar(
-            "SELECT MIN(expires_at) FROM telephony_credentials WHERE expires_at > $1",
-        )
-        .bind(after.as_micros())
-        .fetch_one(&mut *conn)
-        .await
-        .map_err(StoreError::while_doing(SWEEPING))?;
-        Ok(next.map(Timestamp::from_micros))
-    }
 }

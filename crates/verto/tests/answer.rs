@@ -1,4 +1,4 @@
-//! Being called and answering (signalling.md §6.3).
+//! Being called and answering.
 
 use ringtrip_model::{
     CustomHeader, HangupCause, LegCommand, LegEvent, LegId, SdpAnswer, SessionId,

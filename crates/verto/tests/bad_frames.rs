@@ -1,4 +1,4 @@
-//! Frames that are no requests (signalling.md §1, reliability-security.md T12).
+//! Frames that are no requests.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Hanging up (signalling.md §6.4).
+//! Hanging up.
 
 use ringtrip_model::{HangupCause, LegCommand, LegEvent};
 use serde_json::{Value, json};

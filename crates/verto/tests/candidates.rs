@@ -1,4 +1,4 @@
-//! Trickled candidates and the small requests of mobile SDKs (signalling.md §5, §7.4).
+//! Trickled candidates and the small requests of mobile SDKs.
 
 use serde_json::json;
 

@@ -321,7 +321,7 @@ impl World {
     }
 }
 
-/// Checks signalling.md §1: an object with an object result or an error or a method, always with
+/// Checks what holds for every frame: an object with an object result or an error or a method, always with
 /// `voice_sdk_id`, requests with integer ids.
 pub(crate) fn check_frame(frame: &Value) {
     assert_eq!(frame["jsonrpc"], "2.0", "{frame}");

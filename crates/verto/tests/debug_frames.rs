@@ -1,4 +1,4 @@
-//! Debug reports and the speed test (signalling.md §4, §9).
+//! Debug reports and the speed test.
 
 use serde_json::json;
 

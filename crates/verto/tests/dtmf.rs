@@ -1,4 +1,4 @@
-//! Keys and texts in a call (signalling.md §6.5).
+//! Keys and texts in a call.
 
 use ringtrip_model::{Digit, LegCommand, LegEvent};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Hold by the server (signalling.md §6.6).
+//! Hold by the server.
 
 use ringtrip_model::{LegCommand, LegEvent};
 use serde_json::json;

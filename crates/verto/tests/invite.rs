@@ -1,4 +1,4 @@
-//! Placing a call (signalling.md §6.1, §6.2).
+//! Placing a call.
 
 use ringtrip_model::{CustomHeader, HangupCause, LegCommand, LegEvent, SdpOffer};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Names are not capabilities: nobody acts on another session's call (reliability-security.md T14).
+//! Names are not capabilities: nobody acts on another session's call.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Every bound that a peer can reach (reliability-security.md R7, R16, T11).
+//! Every bound that a peer can reach.
 
 use ringtrip_model::{HangupCause, LegEvent, LegId};
 use ringtrip_verto::{CloseReason, Config};

@@ -1,4 +1,4 @@
-//! Logging in, and what a client finds then (signalling.md §3.1 to §3.3).
+//! Logging in, and what a client finds then.
 
 use ringtrip_model::{LoginRequest, Secret};
 use ringtrip_verto::Output;

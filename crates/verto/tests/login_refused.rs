@@ -1,4 +1,4 @@
-//! Refused and missing logins (signalling.md §3.4, reliability-security.md R16, T11a).
+//! Refused and missing logins.
 
 use ringtrip_model::{Identity, LoginRefusal, RevokeScope, Timestamp};
 use ringtrip_verto::CloseReason;

@@ -1,4 +1,4 @@
-//! What is most likely to be got wrong: one test for each clause of signalling.md §15 that this
+//! What is most likely to be got wrong: one test for each of the twelve classic mistakes that this
 //! crate can meet. Clause 5 (the SDK's `rtcIp` changes no host) concerns the listener alone, clause
 //! 12 (CORS) the HTTP surface; here it is only that a report's id is the one announced.
 

@@ -1,4 +1,4 @@
-//! Keeping alive (signalling.md §4).
+//! Keeping alive.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Losing a socket and coming back (signalling.md §8).
+//! Losing a socket and coming back.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Logging in again on a live socket (signalling.md §3.5).
+//! Logging in again on a live socket.
 
 use ringtrip_model::{HangupCause, Identity, LegCommand, LegEvent, MediaPolicy, RevokeScope};
 use serde_json::json;

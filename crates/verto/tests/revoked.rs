@@ -1,4 +1,4 @@
-//! Deleted and disabled credentials (signalling.md §3.6).
+//! Deleted and disabled credentials.
 
 use ringtrip_model::{HangupCause, Identity, LegEvent, RevokeScope};
 use ringtrip_verto::CloseReason;

@@ -1,4 +1,4 @@
-//! Two sockets with one session: the newest wins (signalling.md §8).
+//! Two sockets with one session: the newest wins.
 
 use ringtrip_model::{HangupCause, LegEvent};
 use ringtrip_verto::CloseReason;

@@ -1,4 +1,4 @@
-//! ICE restart by `updateMedia` (signalling.md §7.3).
+//! ICE restart by `updateMedia`.
 
 use ringtrip_model::{LegCommand, LegEvent, SdpAnswer, SdpOffer};
 use serde_json::{Value, json};

@@ -259,7 +259,7 @@ pub(crate) async fn update(
         let ChangedCredential { before, after } = changed.ok_or(ApiError::NotFound)?;
         // Sessions keep what their connection allowed when they began; a credential that moved, or has
         // ended, must not go on with that.
-        if after.connection != before.connection || after.expired_at(now) {
+        if after.connection != before.connection || after.expired_at(api.now()) {
             api.bus().revoke(RevokeScope::Credential(id)).await;
         }
         Ok(after)

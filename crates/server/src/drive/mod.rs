@@ -220,8 +220,10 @@ impl Signalling {
                 guess,
                 result,
             } => {
-                if let Some(guess) = guess {
-                    self.guesses.judged(guess, result.is_ok(), now);
+                match (&guess, &result) {
+                    (Some(guess), Ok(_)) => self.guesses.right(guess),
+                    (Some(guess), Err(LoginRefusal::Unavailable)) => self.guesses.unjudged(guess),
+                    (Some(_), Err(_)) | (None, _) => {}
                 }
                 self.endpoint(|endpoint| {
                     endpoint.handle_authenticated(socket, request, result, now);
@@ -358,10 +360,10 @@ impl Signalling {
                         source.map(|source| Guess::new(source, user))
                     }
                 };
-                if guess
+                let admitted = guess
                     .as_ref()
-                    .is_some_and(|guess| !self.guesses.may_try(guess, now))
-                {
+                    .is_none_or(|guess| self.guesses.admit(guess, now));
+                if !admitted {
                     let refused = Err(LoginRefusal::WrongPassword);
                     return self.endpoint(|endpoint| {
                         endpoint.handle_authenticated(socket, request, refused, now);

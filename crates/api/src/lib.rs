@@ -25,6 +25,7 @@ mod front;
 pub mod fuzz;
 mod json;
 mod page;
+mod peer;
 mod query;
 mod respond;
 mod router;
@@ -37,6 +38,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::http::HeaderValue;
 pub use error::{ApiError, AuthFailure, Place};
+pub use peer::Peer;
 use ringtrip_cluster::Bus;
 use ringtrip_model::{Generator, Timestamp};
 use ringtrip_store::Store;

@@ -1,6 +1,6 @@
 //! The one HTTP port: REST, the signalling WebSocket on any path, the portal, health.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,6 +11,7 @@ use axum::extract::{FromRequest, WebSocketUpgrade};
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use ringtrip_api::Peer;
 use ringtrip_model::SocketId;
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
@@ -68,8 +69,12 @@ pub(crate) async fn serve(
         match accepted {
             Ok((stream, peer)) => {
                 let surface = Arc::clone(&surface);
+                let peer = Peer {
+                    source: peer.ip().to_canonical(),
+                    secure: false,
+                };
                 tokio::spawn(async move {
-                    serve_connection(stream, peer.ip(), surface).await;
+                    serve_connection(stream, peer, surface).await;
                     drop(permit);
                 });
             }
@@ -82,13 +87,13 @@ pub(crate) async fn serve(
     }
 }
 
-async fn serve_connection(stream: TcpStream, source: IpAddr, surface: Arc<Surface>) {
+async fn serve_connection(stream: TcpStream, peer: Peer, surface: Arc<Surface>) {
     // Latency matters more than a saved packet; a socket without the option still works.
     let _ = stream.set_nodelay(true);
     let service = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
         let surface = Arc::clone(&surface);
         async move {
-            Ok::<_, std::convert::Infallible>(surface.route(request.map(Body::new), source).await)
+            Ok::<_, std::convert::Infallible>(surface.route(request.map(Body::new), peer).await)
         }
     });
     let connection = hyper::server::conn::http1::Builder::new()
@@ -105,9 +110,10 @@ async fn serve_connection(stream: TcpStream, source: IpAddr, surface: Arc<Surfac
 impl Surface {
     /// Answers a request. The connection ends with one that is chunked: hyper reads such a body by its
     /// chunks and hides a length beside them, after which nothing may follow (RFC 9112 §6.1).
-    async fn route(&self, request: Request<Body>, source: IpAddr) -> Response {
+    async fn route(&self, mut request: Request<Body>, peer: Peer) -> Response {
+        request.extensions_mut().insert(peer);
         let chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
-        let mut response = self.dispatch(request, source).await;
+        let mut response = self.dispatch(request, peer).await;
         if chunked {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
@@ -115,9 +121,9 @@ impl Surface {
         response
     }
 
-    async fn dispatch(&self, request: Request<Body>, source: IpAddr) -> Response {
+    async fn dispatch(&self, request: Request<Body>, peer: Peer) -> Response {
         if is_websocket(request.headers()) {
-            return self.upgrade(request, source).await;
+            return self.upgrade(request, peer).await;
         }
         if matches!(*request.method(), Method::GET | Method::HEAD)
             && let Some(response) = self.page(request.uri().path(), request.headers())
@@ -134,7 +140,7 @@ impl Surface {
         }
     }
 
-    async fn upgrade(&self, request: Request<Body>, source: IpAddr) -> Response {
+    async fn upgrade(&self, request: Request<Body>, peer: Peer) -> Response {
         let upgrade = match WebSocketUpgrade::from_request(request, &()).await {
             Ok(upgrade) => upgrade,
             Err(rejection) => return refused_upgrade(rejection.status(), &rejection.body_text()),
@@ -147,7 +153,7 @@ impl Surface {
             .write_buffer_size(0)
             .max_message_size(MAX_FRAME)
             .max_frame_size(MAX_FRAME)
-            .on_upgrade(move |stream| serve_socket(stream, (socket, source), inputs))
+            .on_upgrade(move |stream| serve_socket(stream, (socket, peer.source), inputs))
     }
 
     fn page(&self, path: &str, headers: &HeaderMap) -> Option<Response> {

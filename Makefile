@@ -44,7 +44,7 @@ build: build-needs web ## Build target/release/ringtrip
 	@scripts/say 'Built $(RELEASE_BINARY)'
 
 .PHONY: test
-test: test-format test-lint test-rust test-web test-e2e ## Run every check that CI runs
+test: test-format test-lint test-rust test-postgres test-web test-e2e ## Run every check that CI runs
 
 .PHONY: test-format
 test-format:
@@ -57,6 +57,12 @@ test-lint: build-needs
 .PHONY: test-rust
 test-rust: build-needs web
 	$(CARGO) test --workspace --no-fail-fast
+
+# What touches the database runs once more, on Postgres.
+.PHONY: test-postgres
+test-postgres: build-needs web
+	@scripts/need postgres:postgresql setpriv:util-linux
+	scripts/with-postgres $(CARGO) test --workspace --no-fail-fast --test 'conformance' --test 'concurrency' --test 'call_history' --test 'v2'
 
 .PHONY: test-web
 test-web: $(WEB_PACKAGES) web
@@ -88,7 +94,7 @@ fmt: ## Format the Rust code
 .PHONY: binary
 binary: build-needs web
 	@test -x $(DEBUG_BINARY) || scripts/say 'Compiling. The first time this takes about 8 minutes on two cores, later seconds.'
-	$(CARGO) build --package ringtrip-server
+	$(CARGO) build --workspace --bin ringtrip
 
 # The pages inside the binary.
 .PHONY: web

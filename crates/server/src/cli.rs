@@ -180,7 +180,7 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
 async fn serve(config: Config) -> anyhow::Result<()> {
     telemetry::start_logging(&config.log, config.log_format)?;
     let clock = Clock::start();
-    let _claim = node::claim(&config)?;
+    let _claim = node::claim_file(&config)?;
     let store = node::open_store(&config, Path::new(".")).await?;
     let node = Node::start(node::Options::serve(config), store, clock).await?;
     tracing::info!(http.addr = %node.http_addr(), "ringtrip serves REST and signalling on {}", node.http_addr());

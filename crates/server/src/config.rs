@@ -28,7 +28,7 @@ pub(crate) struct Config {
     pub(crate) media_threads: usize,
     /// Calls this node takes at once.
     pub(crate) max_calls: usize,
-    /// Where the data is: `sqlite://path`.
+    /// Where the data is: `sqlite://path` or `postgres://user:password@host/database`.
     pub(crate) database_url: String,
     /// How nodes talk: `local:` for a single one.
     pub(crate) bus_url: String,
@@ -164,8 +164,12 @@ impl Config {
                 problem: problem.to_owned(),
             })
         };
-        if !self.database_url.starts_with("sqlite://") {
-            return unusable("database_url", "must begin with sqlite://");
+        let schemes = ["sqlite://", "postgres://", "postgresql://"];
+        if !schemes
+            .iter()
+            .any(|scheme| self.database_url.starts_with(scheme))
+        {
+            return unusable("database_url", "must begin with sqlite:// or postgres://");
         }
         if self.bus_url != "local:" {
             return unusable("bus_url", "must be local:");

@@ -79,7 +79,7 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
     };
     let clock = Clock::start();
     let mut rng = node::system_generator()?;
-    let _claim = node::claim(&config)?;
+    let _claim = node::claim_file(&config)?;
     let store = node::open_store(&config, folder.path()).await?;
     let accounts = prepare(&store, folder.path(), clock, &mut rng).await?;
     let portal = DevPortal::new(store.clone(), clock, accounts.clone(), rng.fork());

@@ -12,7 +12,7 @@ use ringtrip_api::{Api, ApiConfig};
 use ringtrip_cluster::Bus;
 use ringtrip_media::{Control, ControlConfig, DtlsContext};
 use ringtrip_model::{Generator, NodeId};
-use ringtrip_store::{Store, StoreConfig};
+use ringtrip_store::{Claim, Store, StoreConfig};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -63,6 +63,7 @@ pub(crate) struct Node {
     signalling: JoinHandle<()>,
     history: JoinHandle<()>,
     store: Store,
+    claim: Claim,
     signals: Signals,
 }
 
@@ -108,14 +109,16 @@ pub(crate) async fn open_store(config: &Config, folder: &Path) -> anyhow::Result
         .context("the database cannot be opened")
 }
 
-/// Claims a database for this process, for as long as the file lives: what a second process deleted
-/// would live on in the memory of the first.
-pub(crate) fn claim(config: &Config) -> anyhow::Result<std::fs::File> {
-    let path = config.database_url.trim_start_matches("sqlite://");
+/// Claims a database for this process, for as long as the claim lives: what a second process deleted
+/// would live on in the memory of the first. On Postgres, [`Store::claim`] does the same.
+pub(crate) fn claim_file(config: &Config) -> anyhow::Result<Option<std::fs::File>> {
+    let Some(path) = config.database_url.strip_prefix("sqlite://") else {
+        return Ok(None);
+    };
     let path = format!("{}.lock", path.split('?').next().unwrap_or(path));
     let file = std::fs::File::create(&path).with_context(|| format!("{path} cannot be made"))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Some(file)),
         Err(std::fs::TryLockError::WouldBlock) => {
             anyhow::bail!("another ringtrip is running on this database (it holds {path})")
         }
@@ -134,6 +137,10 @@ impl Node {
     ) -> anyhow::Result<Self> {
         let Options { config, dev } = options;
         let signals = Signals::catch().context("signals cannot be caught")?;
+        let claim = store
+            .claim()
+            .await
+            .context("the database cannot be claimed")?;
         raise_file_limit();
         let mut rng = system_generator()?;
         let metrics = Arc::new(Metrics::default());
@@ -261,6 +268,7 @@ impl Node {
             signalling,
             history: history_task,
             store,
+            claim,
             signals,
         })
     }
@@ -281,6 +289,9 @@ impl Node {
             () = self.signals.next() => {}
             ended = &mut self.signalling => {
                 return Err(anyhow!("signalling stopped by itself: {ended:?}"));
+            }
+            () = self.claim.lost() => {
+                return Err(anyhow!("another ringtrip has taken this database over"));
             }
         }
         tracing::info!("stopping");

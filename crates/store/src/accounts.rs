@@ -3,7 +3,7 @@
 use ringtrip_model::{Account, AccountId, FieldError, FieldErrorKind, NewAccount};
 
 use crate::Store;
-use crate::db::{Conn, Row, reader};
+use crate::db::{self, Conn, Row, reader};
 use crate::error::StoreError;
 use crate::page::fold;
 use crate::row::Columns;
@@ -38,9 +38,9 @@ impl Store {
     /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
     pub async fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
         let mut conn = reader(&self.inner.pool, READING).await?;
-        let row = sqlx::query("SELECT * FROM accounts WHERE id = $1")
+        let row = db::query("SELECT * FROM accounts WHERE id = $1")
             .bind(id.to_string())
-            .fetch_optional(&mut *conn)
+            .fetch_optional(&mut conn)
             .await
             .map_err(StoreError::while_doing(READING))?;
         row.as_ref().map(read).transpose()
@@ -52,9 +52,9 @@ impl Store {
     /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
     pub async fn account_by_email(&self, email: &str) -> Result<Option<Account>, StoreError> {
         let mut conn = reader(&self.inner.pool, READING).await?;
-        let row = sqlx::query("SELECT * FROM accounts WHERE email_folded = $1")
+        let row = db::query("SELECT * FROM accounts WHERE email_folded = $1")
             .bind(fold(email.trim()))
-            .fetch_optional(&mut *conn)
+            .fetch_optional(&mut conn)
             .await
             .map_err(StoreError::while_doing(READING))?;
         row.as_ref().map(read).transpose()
@@ -66,8 +66,8 @@ impl Store {
     /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
     pub async fn list_accounts(&self) -> Result<Vec<Account>, StoreError> {
         let mut conn = reader(&self.inner.pool, READING).await?;
-        let rows = sqlx::query("SELECT * FROM accounts ORDER BY created_at, id")
-            .fetch_all(&mut *conn)
+        let rows = db::query("SELECT * FROM accounts ORDER BY created_at, id")
+            .fetch_all(&mut conn)
             .await
             .map_err(StoreError::while_doing(READING))?;
         rows.iter().map(read).collect()
@@ -88,7 +88,7 @@ pub(crate) async fn hold(
     doing: &'static str,
     account: AccountId,
 ) -> Result<(), StoreError> {
-    let done = sqlx::query("UPDATE accounts SET updated_at = updated_at WHERE id = $1")
+    let done = db::query("UPDATE accounts SET updated_at = updated_at WHERE id = $1")
         .bind(account.to_string())
         .execute(conn)
         .await
@@ -115,7 +115,7 @@ pub(crate) async fn counted(
             "SELECT telephony_credential_count FROM accounts WHERE id = $1"
         }
     };
-    let count: Option<i64> = sqlx::query_scalar(sql)
+    let count: Option<i64> = db::query_scalar(sql)
         .bind(account.to_string())
         .fetch_optional(conn)
         .await
@@ -124,7 +124,7 @@ pub(crate) async fn counted(
 }
 
 async fn insert(conn: &mut Conn, account: &Account) -> Result<(), StoreError> {
-    let result = sqlx::query(
+    let result = db::query(
         "INSERT INTO accounts (id, email, email_folded, organization_name, created_at, updated_at)
          VALUES ($1, $2, $3, $4, $5, $6)",
     )

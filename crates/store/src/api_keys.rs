@@ -8,7 +8,7 @@ use ringtrip_model::{
 };
 
 use crate::Store;
-use crate::db::{Conn, Row, reader};
+use crate::db::{self, Conn, Row, reader};
 use crate::error::StoreError;
 use crate::row::Columns;
 
@@ -96,12 +96,12 @@ impl Store {
     /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
     pub async fn list_api_keys(&self, account: AccountId) -> Result<Vec<ApiKey>, StoreError> {
         let mut conn = reader(&self.inner.pool, READING).await?;
-        let rows = sqlx::query(
+        let rows = db::query(
             "SELECT id, account_id, name, lookup, created_at FROM api_keys
              WHERE account_id = $1 AND revoked_at IS NULL ORDER BY created_at, id",
         )
         .bind(account.to_string())
-        .fetch_all(&mut *conn)
+        .fetch_all(&mut conn)
         .await
         .map_err(StoreError::while_doing(READING))?;
         rows.iter().map(read).collect()
@@ -109,7 +109,7 @@ impl Store {
 }
 
 async fn insert(conn: &mut Conn, key: &ApiKey, secret_hash: Vec<u8>) -> Result<(), StoreError> {
-    let result = sqlx::query(
+    let result = db::query(
         "INSERT INTO api_keys (id, account_id, name, lookup, secret_hash, created_at)
          VALUES ($1, $2, $3, $4, $5, $6)",
     )
@@ -136,7 +136,7 @@ async fn revoke(
     id: ApiKeyId,
     now: Timestamp,
 ) -> Result<Option<ApiKey>, StoreError> {
-    let row = sqlx::query(
+    let row = db::query(
         "UPDATE api_keys SET revoked_at = $3
          WHERE id = $1 AND account_id = $2 AND revoked_at IS NULL
          RETURNING id, account_id, name, lookup, created_at",

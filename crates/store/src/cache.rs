@@ -1,7 +1,8 @@
 //! A bounded cache that never serves what the database no longer holds.
 //!
-//! One process writes, through one writer. After a commit, and before it answers, the writer puts or
-//! removes every entry the commit touched. A reader that misses takes a [`Ticket`], asks the
+//! One process writes. After a commit, and before it answers, the writer puts or
+//! removes every entry the commit touched. (Where commits may be told of in another order than they
+//! were made, putting is removing: the next reader asks the database.) A reader that misses takes a [`Ticket`], asks the
 //! database, and hands the row in with the ticket; the row is kept only if the entry was not touched
 //! meanwhile. Whoever reads after a write was answered therefore sees that write.
 
@@ -42,11 +43,13 @@ struct Entries<K, V> {
 pub(crate) struct Coherent<K, V> {
     entries: Mutex<Entries<K, V>>,
     capacity: usize,
+    ordered: bool,
 }
 
 impl<K: Hash + Eq + Clone, V> Coherent<K, V> {
-    /// Makes an empty cache for at most `capacity` entries.
-    pub(crate) fn new(capacity: usize) -> Self {
+    /// Makes an empty cache for at most `capacity` entries. `ordered` says that the writer tells of commits
+    /// in their order.
+    pub(crate) fn new(capacity: usize, ordered: bool) -> Self {
         let entries = Entries {
             young: HashMap::new(),
             old: HashMap::new(),
@@ -55,6 +58,7 @@ impl<K: Hash + Eq + Clone, V> Coherent<K, V> {
         Self {
             entries: Mutex::new(entries),
             capacity,
+            ordered,
         }
     }
 
@@ -105,6 +109,9 @@ impl<K: Hash + Eq + Clone, V> Coherent<K, V> {
 
     /// Sets an entry. Only the writer may: it alone knows the order of commits.
     pub(crate) fn put(&self, key: K, value: Arc<V>) {
+        if !self.ordered {
+            return self.remove(&key);
+        }
         let mut entries = self.lock();
         entries.old.remove(&key);
         self.put_young(&mut entries, key, Slot::Ready(value));
@@ -171,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_row_that_was_touched_while_it_was_read_is_not_kept() {
-        let cache = Coherent::new(100);
+        let cache = Coherent::new(100, true);
         let slow = ticket(&cache, 1);
         cache.remove(&1);
         cache.fill(&1, slow, Some(&Arc::new("deleted")));
@@ -189,8 +196,20 @@ mod tests {
     }
 
     #[test]
+    fn without_an_order_of_commits_what_was_written_is_read_anew() {
+        let cache = Coherent::new(100, false);
+        let slow = ticket(&cache, 1);
+        cache.put(1, Arc::new("new"));
+        cache.fill(&1, slow, Some(&Arc::new("old")));
+        assert_eq!(ready(&cache, 1), None);
+        let miss = ticket(&cache, 1);
+        cache.fill(&1, miss, Some(&Arc::new("new")));
+        assert_eq!(ready(&cache, 1), Some("new"));
+    }
+
+    #[test]
     fn of_two_readers_the_later_one_fills() {
-        let cache = Coherent::new(100);
+        let cache = Coherent::new(100, true);
         let (first, second) = (ticket(&cache, 1), ticket(&cache, 1));
         cache.fill(&1, first, Some(&Arc::new("first")));
         cache.fill(&1, second, Some(&Arc::new("second")));
@@ -199,7 +218,7 @@ mod tests {
 
     #[test]
     fn absence_is_not_remembered() {
-        let cache = Coherent::new(100);
+        let cache = Coherent::new(100, true);
         let miss = ticket(&cache, 1);
         cache.fill(&1, miss, None);
         assert_eq!(cache.len(), 0);
@@ -207,7 +226,7 @@ mod tests {
 
     #[test]
     fn the_size_is_bounded_and_what_is_used_stays() {
-        let cache = Coherent::new(10);
+        let cache = Coherent::new(10, true);
         cache.put(0, Arc::new("used"));
         for key in 1..1000 {
             assert_eq!(ready(&cache, 0), Some("used"), "{key}");
@@ -223,7 +242,7 @@ mod tests {
 
     #[test]
     fn removal_reaches_both_generations() {
-        let cache = Coherent::new(4);
+        let cache = Coherent::new(4, true);
         for key in 0..4 {
             cache.put(key, Arc::new("x"));
         }

@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use ringtrip_model::{AccountId, CallEvent, CallEventKind, CallId, LegId, Timestamp};
 use serde_json::{Value, json};
-use sqlx::QueryBuilder;
 
 use crate::Store;
 use crate::call_records::{direction_name, plain, source_name};
-use crate::db::{Conn, Engine, reader};
+use crate::db::{self, Conn, QueryBuilder, reader};
 use crate::error::StoreError;
 use crate::row::Columns;
 
@@ -73,13 +72,13 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<StoredCallEvent>, StoreError> {
         let mut conn = reader(&self.inner.pool, READING).await?;
-        let rows = sqlx::query(
+        let rows = db::query(
             "SELECT * FROM call_events WHERE account_id = $1 AND id > $2 ORDER BY id LIMIT $3",
         )
         .bind(account.to_string())
         .bind(after)
         .bind(i64::from(limit))
-        .fetch_all(&mut *conn)
+        .fetch_all(&mut conn)
         .await
         .map_err(StoreError::while_doing(READING))?;
         let read = |row| {
@@ -102,7 +101,7 @@ impl Store {
 async fn insert(conn: &mut Conn, events: &[(CallEvent, Timestamp)]) -> Result<(), StoreError> {
     let owners = Owners::find(conn, events).await?;
     for rows in events.chunks(ROWS) {
-        let mut query = QueryBuilder::<Engine>::new(
+        let mut query = QueryBuilder::new(
             "INSERT INTO call_events (account_id, call_id, seq, leg_id, occurred_at, kind, detail) ",
         );
         query.push_values(rows, |mut row, (event, at)| {
@@ -145,7 +144,7 @@ impl Owners {
             .collect();
         let unknown: Vec<CallId> = unknown.into_iter().collect();
         for calls in unknown.chunks(ROWS) {
-            let mut query = QueryBuilder::<Engine>::new(
+            let mut query = QueryBuilder::new(
                 "SELECT call_id, leg_id, seq, account_id FROM call_events
                  WHERE kind = 'initiated' AND account_id IS NOT NULL AND call_id IN (",
             );

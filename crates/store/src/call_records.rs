@@ -7,10 +7,9 @@ use ringtrip_model::{
     LegQuality, LegRecord, NodeId, Timestamp, VideoCodec,
 };
 use serde::{Deserialize, Serialize};
-use sqlx::Acquire;
 
 use crate::Store;
-use crate::db::{Conn, Row, reader};
+use crate::db::{self, Conn, Row, snapshot};
 use crate::error::StoreError;
 use crate::page::{Listing, Page};
 use crate::row::{self, Columns};
@@ -68,22 +67,21 @@ impl Store {
         page: Page,
     ) -> Result<Listing<LegRecord>, StoreError> {
         let failed = StoreError::while_doing(READING);
-        let mut conn = reader(&self.inner.pool, READING).await?;
-        let mut snapshot = conn.begin().await.map_err(failed)?;
+        let mut snapshot = snapshot(&self.inner.pool, READING).await?;
         let total: i64 =
-            sqlx::query_scalar("SELECT COUNT(*) FROM call_records WHERE account_id = $1")
+            db::query_scalar("SELECT COUNT(*) FROM call_records WHERE account_id = $1")
                 .bind(account.to_string())
-                .fetch_one(&mut *snapshot)
+                .fetch_one(&mut snapshot)
                 .await
                 .map_err(failed)?;
-        let rows = sqlx::query(
+        let rows = db::query(
             "SELECT * FROM call_records WHERE account_id = $1
              ORDER BY started_at DESC, leg_id DESC LIMIT $2 OFFSET $3",
         )
         .bind(account.to_string())
         .bind(page.limit())
         .bind(page.offset())
-        .fetch_all(&mut *snapshot)
+        .fetch_all(&mut snapshot)
         .await
         .map_err(failed)?;
         snapshot.rollback().await.map_err(failed)?;
@@ -96,7 +94,7 @@ impl Store {
 }
 
 async fn insert(conn: &mut Conn, record: &LegRecord) -> Result<bool, StoreError> {
-    let done = sqlx::query(
+    let done = db::query(
         "INSERT INTO call_records
              (leg_id, call_id, node_id, account_id, connection_id, credential_id, user_name,
               protocol_call_id, direction, caller_name, caller_number, destination, started_at,

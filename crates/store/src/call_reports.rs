@@ -4,7 +4,7 @@ use ringtrip_model::{AccountId, FieldError, FieldErrorKind, Timestamp};
 
 use crate::Store;
 use crate::accounts;
-use crate::db::{Conn, reader};
+use crate::db::{self, Conn, reader};
 use crate::error::{ReportBudget, StoreError};
 use crate::row::{self, Columns};
 use crate::writer::Kind;
@@ -103,12 +103,12 @@ impl Store {
         call_id: &str,
     ) -> Result<Vec<CallReport>, StoreError> {
         let mut conn = reader(&self.inner.pool, READING).await?;
-        let rows = sqlx::query(
+        let rows = db::query(
             "SELECT * FROM call_reports WHERE account_id = $1 AND call_id = $2 ORDER BY segment",
         )
         .bind(account.to_string())
         .bind(call_id.to_owned())
-        .fetch_all(&mut *conn)
+        .fetch_all(&mut conn)
         .await
         .map_err(StoreError::while_doing(READING))?;
         let read = |row| {
@@ -131,7 +131,7 @@ async fn insert(conn: &mut Conn, account: AccountId, report: CallReport) -> Resu
     let failed = StoreError::while_doing(ADDING);
     // Two segments must not both see room for one.
     accounts::hold(conn, ADDING, account).await?;
-    let row = sqlx::query(
+    let row = db::query(
         "SELECT call_report_bytes AS account_bytes,
              (SELECT COUNT(*) FROM call_reports
               WHERE account_id = $1 AND call_report_id = $2) AS report_id_segments,
@@ -165,7 +165,7 @@ async fn insert(conn: &mut Conn, account: AccountId, report: CallReport) -> Resu
     if used("account_bytes")? + size > MAX_ACCOUNT_REPORTS_BYTES {
         return Err(StoreError::ReportsFull(ReportBudget::Account));
     }
-    sqlx::query(
+    db::query(
         "INSERT INTO call_reports
              (account_id, call_report_id, call_id, segment, voice_sdk_id, size_bytes, created_at, body)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",

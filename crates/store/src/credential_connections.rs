@@ -6,11 +6,10 @@ use ringtrip_model::{
     AccountId, ConnectionSettings, CredentialConnection, CredentialConnectionId, FieldError,
     FieldErrorKind, FieldErrors, NewCredentialConnection, OutboundVoiceProfileId, Timestamp,
 };
-use sqlx::{Acquire, QueryBuilder};
 
 use crate::accounts::{self, Counter};
 use crate::cache::Found;
-use crate::db::{Conn, Engine, Row, reader};
+use crate::db::{self, Conn, QueryBuilder, Row, reader, snapshot};
 use crate::error::StoreError;
 use crate::page::{Listing, Page, can_match, contains_pattern, fold};
 use crate::row::{self, Columns};
@@ -224,7 +223,7 @@ impl Store {
         {
             return Ok(Listing::empty());
         }
-        let narrowed = |mut query: QueryBuilder<Engine>| {
+        let narrowed = |mut query: QueryBuilder| {
             query
                 .push(" WHERE account_id = ")
                 .push_bind(account.to_string());
@@ -241,9 +240,8 @@ impl Store {
             }
             query
         };
-        let mut conn = reader(&self.inner.pool, READING).await?;
         // One transaction, so that the page and the count are of the same instant.
-        let mut snapshot = conn.begin().await.map_err(failed)?;
+        let mut snapshot = snapshot(&self.inner.pool, READING).await?;
         let total = if filter == CredentialConnectionFilter::default() {
             accounts::counted(
                 &mut snapshot,
@@ -253,12 +251,12 @@ impl Store {
             )
             .await?
         } else {
-            let mut query = narrowed(QueryBuilder::new(
+            let query = narrowed(QueryBuilder::new(
                 "SELECT COUNT(*) FROM credential_connections",
             ));
             let total = query
                 .build_query_scalar()
-                .fetch_one(&mut *snapshot)
+                .fetch_one(&mut snapshot)
                 .await
                 .map_err(failed)?;
             row::count(total)
@@ -271,7 +269,7 @@ impl Store {
         query.push(" OFFSET ").push_bind(page.offset());
         let rows = query
             .build()
-            .fetch_all(&mut *snapshot)
+            .fetch_all(&mut snapshot)
             .await
             .map_err(failed)?;
         snapshot.rollback().await.map_err(failed)?;
@@ -289,7 +287,7 @@ async fn find(
     account: AccountId,
     id: CredentialConnectionId,
 ) -> Result<Option<CredentialConnection>, StoreError> {
-    let row = sqlx::query("SELECT * FROM credential_connections WHERE id = $1 AND account_id = $2")
+    let row = db::query("SELECT * FROM credential_connections WHERE id = $1 AND account_id = $2")
         .bind(id.as_i64())
         .bind(account.to_string())
         .fetch_optional(conn)
@@ -336,7 +334,7 @@ async fn insert(
     inner: &Inner,
     connection: &CredentialConnection,
 ) -> Result<(), StoreError> {
-    let result = sqlx::query(
+    let result = db::query(
         "INSERT INTO credential_connections
              (id, account_id, connection_name, connection_name_folded, user_name, user_name_folded,
               password, encryption_key_id, active, outbound_voice_profile_id, settings, created_at,
@@ -384,7 +382,7 @@ async fn update(
         return Err(StoreError::Invalid(FieldErrors(faults)));
     }
     check_profile(&after.settings)?;
-    let result = sqlx::query(
+    let result = db::query(
         "UPDATE credential_connections
          SET connection_name = $3, connection_name_folded = $4, user_name = $5, user_name_folded = $6,
              password = $7, encryption_key_id = $8, active = $9, outbound_voice_profile_id = $10,
@@ -416,13 +414,13 @@ async fn delete(
     id: CredentialConnectionId,
 ) -> Result<Option<CredentialConnection>, StoreError> {
     let failed = StoreError::while_doing(DELETING);
-    sqlx::query("DELETE FROM telephony_credentials WHERE connection_id = $1 AND account_id = $2")
+    db::query("DELETE FROM telephony_credentials WHERE connection_id = $1 AND account_id = $2")
         .bind(id.as_i64())
         .bind(account.to_string())
         .execute(&mut *conn)
         .await
         .map_err(failed)?;
-    let row = sqlx::query(
+    let row = db::query(
         "DELETE FROM credential_connections WHERE id = $1 AND account_id = $2 RETURNING *",
     )
     .bind(id.as_i64())

@@ -168,13 +168,15 @@ pub enum Corruption {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The URL names no database that this build can use.
-    #[error("the database URL must be sqlite:// and a path, or sqlite::memory:")]
+    #[error(
+        "the database URL must be sqlite:// and a path, sqlite::memory:, or postgres://user@host/database"
+    )]
     UnsupportedUrl,
-    /// The database file cannot be opened.
-    #[error("the database {path} cannot be opened")]
+    /// The database cannot be opened.
+    #[error("the database {database} cannot be opened")]
     Database {
-        /// The file.
-        path: PathBuf,
+        /// The file, or the server and its database.
+        database: String,
         /// Why.
         #[source]
         source: sqlx::Error,
@@ -188,11 +190,11 @@ pub enum OpenError {
         #[source]
         source: std::io::Error,
     },
-    /// The file is a database, but not one of this program.
-    #[error("the database {path} belongs to another program")]
+    /// It is a database, but not one of this program.
+    #[error("the database {database} belongs to another program")]
     Foreign {
-        /// The file.
-        path: PathBuf,
+        /// The file, or the server and its database.
+        database: String,
     },
     /// The tables cannot be brought up to date. A database that a newer version has used is refused.
     #[error("the tables of the database cannot be brought up to date")]

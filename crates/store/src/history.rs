@@ -3,7 +3,7 @@
 use ringtrip_model::Timestamp;
 
 use crate::Store;
-use crate::db::Conn;
+use crate::db::{self, Conn};
 use crate::error::StoreError;
 use crate::row::Columns;
 use crate::writer::Kind;
@@ -65,7 +65,7 @@ impl Store {
 }
 
 async fn delete_call_events(conn: &mut Conn, before: Timestamp) -> Result<u64, StoreError> {
-    let done = sqlx::query(
+    let done = db::query(
         "DELETE FROM call_events WHERE id IN
              (SELECT id FROM call_events WHERE occurred_at < $1 ORDER BY occurred_at LIMIT $2)",
     )
@@ -79,7 +79,7 @@ async fn delete_call_events(conn: &mut Conn, before: Timestamp) -> Result<u64, S
 
 async fn delete_call_reports(conn: &mut Conn, before: Timestamp) -> Result<u64, StoreError> {
     let failed = StoreError::while_doing(PRUNING);
-    let rows = sqlx::query(
+    let rows = db::query(
         "SELECT created_at, id, size_bytes FROM call_reports WHERE created_at < $1
          ORDER BY created_at, id LIMIT $2",
     )
@@ -100,7 +100,7 @@ async fn delete_call_reports(conn: &mut Conn, before: Timestamp) -> Result<u64, 
     let Some((created_at, id)) = last else {
         return Ok(0);
     };
-    let done = sqlx::query("DELETE FROM call_reports WHERE (created_at, id) <= ($1, $2)")
+    let done = db::query("DELETE FROM call_reports WHERE (created_at, id) <= ($1, $2)")
         .bind(created_at)
         .bind(id)
         .execute(conn)

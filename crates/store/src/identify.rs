@@ -15,7 +15,7 @@ use subtle::ConstantTimeEq;
 
 use crate::api_keys::{self, ActiveKey};
 use crate::cache::Found;
-use crate::db::reader;
+use crate::db::{self, reader};
 use crate::error::StoreError;
 use crate::page::fold;
 use crate::row::Columns;
@@ -109,11 +109,11 @@ impl Store {
             Found::Missing(ticket) => ticket,
         };
         let mut conn = reader(&self.inner.pool, READING_KEY).await?;
-        let row = sqlx::query(
+        let row = db::query(
             "SELECT account_id, secret_hash FROM api_keys WHERE lookup = $1 AND revoked_at IS NULL",
         )
         .bind(key.lookup().to_owned())
-        .fetch_optional(&mut *conn)
+        .fetch_optional(&mut conn)
         .await
         .map_err(StoreError::while_doing(READING_KEY))?;
         let found = match &row {
@@ -232,9 +232,9 @@ impl Store {
         let failed = StoreError::while_doing(READING_USER);
         let mut conn = reader(&self.inner.pool, READING_USER).await?;
         let credential =
-            sqlx::query("SELECT id FROM telephony_credentials WHERE sip_username_folded = $1")
+            db::query("SELECT id FROM telephony_credentials WHERE sip_username_folded = $1")
                 .bind(folded.to_owned())
-                .fetch_optional(&mut *conn)
+                .fetch_optional(&mut conn)
                 .await
                 .map_err(failed)?;
         if let Some(row) = credential {
@@ -242,9 +242,9 @@ impl Store {
             return columns.parse("id").map(UserName::Credential).map(Some);
         }
         let connection: Option<i64> =
-            sqlx::query_scalar("SELECT id FROM credential_connections WHERE user_name_folded = $1")
+            db::query_scalar("SELECT id FROM credential_connections WHERE user_name_folded = $1")
                 .bind(folded.to_owned())
-                .fetch_optional(&mut *conn)
+                .fetch_optional(&mut conn)
                 .await
                 .map_err(failed)?;
         Ok(connection
@@ -261,9 +261,9 @@ impl Store {
             Found::Missing(ticket) => ticket,
         };
         let mut conn = reader(&self.inner.pool, READING_USER).await?;
-        let row = sqlx::query("SELECT * FROM telephony_credentials WHERE id = $1")
+        let row = db::query("SELECT * FROM telephony_credentials WHERE id = $1")
             .bind(id.to_string())
-            .fetch_optional(&mut *conn)
+            .fetch_optional(&mut conn)
             .await
             .map_err(StoreError::while_doing(READING_USER))?;
         let found = row
@@ -283,9 +283,9 @@ impl Store {
             Found::Missing(ticket) => ticket,
         };
         let mut conn = reader(&self.inner.pool, READING_USER).await?;
-        let row = sqlx::query("SELECT * FROM credential_connections WHERE id = $1")
+        let row = db::query("SELECT * FROM credential_connections WHERE id = $1")
             .bind(id.as_i64())
-            .fetch_optional(&mut *conn)
+            .fetch_optional(&mut conn)
             .await
             .map_err(StoreError::while_doing(READING_USER))?;
         let found = row

@@ -19,6 +19,7 @@ mod cache;
 mod call_events;
 mod call_records;
 mod call_reports;
+mod claim;
 mod credential_connections;
 mod db;
 mod error;
@@ -39,7 +40,7 @@ use ringtrip_model::{
     CredentialConnection, CredentialConnectionId, Generator, Secret, SigningKey,
     TelephonyCredential, TelephonyCredentialId,
 };
-use sqlx::{ConnectOptions, Connection};
+use sqlx::ConnectOptions;
 use tokio::task::JoinHandle;
 
 pub use self::call_events::StoredCallEvent;
@@ -47,6 +48,7 @@ pub use self::call_reports::{
     CallReport, MAX_ACCOUNT_REPORTS_BYTES, MAX_REPORT_BYTES, MAX_REPORT_ID_BYTES,
     MAX_REPORT_ID_SEGMENTS, MAX_REPORT_SEGMENTS,
 };
+pub use self::claim::{Claim, ClaimError};
 pub use self::credential_connections::{
     ChangedConnection, CredentialConnectionFilter, CredentialConnectionOrder,
     CredentialConnectionSort,
@@ -77,7 +79,8 @@ const CACHED_KEYS: usize = 10_000;
 /// Where a store keeps its tables and its key.
 #[derive(Debug, Clone)]
 pub struct StoreConfig {
-    /// `sqlite://` and a path, or `sqlite::memory:` for a store that is gone once it is closed.
+    /// `sqlite://` and a path, `postgres://` as Postgres' own programs take it, or `sqlite::memory:` for a
+    /// store that is gone once it is closed.
     pub url: String,
     /// The file with the key that seals secrets; made beside an empty database. Not looked at for a
     /// store in memory, whose key lives as long as it does.
@@ -91,6 +94,7 @@ pub struct Store {
 }
 
 struct Inner {
+    location: Location,
     pool: Pool,
     /// None once the store is closed.
     writer: RwLock<Option<Arc<Writer>>>,
@@ -123,16 +127,15 @@ impl Store {
     pub async fn open(config: StoreConfig, rng: &mut Generator) -> Result<Self, OpenError> {
         let location = Location::from_url(&config.url)?;
         let failed = |source| OpenError::Database {
-            path: location.shown().to_owned(),
+            database: location.to_string(),
             source,
         };
-        let (pool, link, sealer, signing_keys) = match &location {
+        let (pool, (writer, writer_task), (sealer, signing_keys)) = match &location {
             Location::File(path) => {
                 db::create_file(path)?;
                 let options = db::writer_options(path, db::PATIENCE);
-                let mut conn = options.connect().await.map_err(failed)?;
-                let prepared = prepare(&mut conn, &location, &config, rng).await;
-                let (sealer, signing_keys) = match prepared {
+                let mut conn = Conn::Sqlite(options.connect().await.map_err(failed)?);
+                let prepared = match prepare(&mut conn, &location, &config, rng).await {
                     Ok(prepared) => prepared,
                     Err(error) => {
                         // The error that is reported matters more than one of closing.
@@ -140,34 +143,50 @@ impl Store {
                         return Err(error);
                     }
                 };
-                let pool = db::readers(path).await.map_err(failed)?;
-                let link = Link::File {
+                let readers = Pool::Sqlite(db::readers(path).await.map_err(failed)?);
+                let (writer, task) = Writer::start(Link::File {
                     options: Box::new(options),
                     conn: Some(conn),
-                };
-                (pool, link, sealer, signing_keys)
+                });
+                (readers, (writer, Some(task)), prepared)
             }
             Location::Memory => {
-                let pool = db::memory().await.map_err(failed)?;
+                let pool = Pool::Sqlite(db::memory().await.map_err(failed)?);
                 let mut conn = pool.acquire().await.map_err(failed)?;
-                let (sealer, signing_keys) = prepare(&mut conn, &location, &config, rng).await?;
+                let prepared = prepare(&mut conn, &location, &config, rng).await?;
                 drop(conn);
-                (pool.clone(), Link::Memory(pool), sealer, signing_keys)
+                let (writer, task) = Writer::start(Link::Memory(pool.clone()));
+                (pool, (writer, Some(task)), prepared)
+            }
+            Location::Postgres(options) => {
+                let open = async || {
+                    db::postgres_pool((**options).clone())
+                        .await
+                        .map(Pool::Postgres)
+                };
+                let writers = open().await.map_err(failed)?;
+                let mut conn = writers.acquire().await.map_err(failed)?;
+                let prepared = prepare(&mut conn, &location, &config, rng).await?;
+                drop(conn);
+                let readers = open().await.map_err(failed)?;
+                (readers, (Writer::on_pool(writers), None), prepared)
             }
         };
-        let (writer, writer_task) = Writer::start(link);
+        // Transactions of their own commit in an order that nobody is told.
+        let ordered = writer_task.is_some();
         Ok(Self {
             inner: Arc::new(Inner {
+                location,
                 pool,
                 writer: RwLock::new(Some(Arc::new(writer))),
-                writer_task: Mutex::new(Some(writer_task)),
+                writer_task: Mutex::new(writer_task),
                 sealer,
                 rng: Mutex::new(rng.fork()),
                 signing_keys: RwLock::new(signing_keys.into()),
-                credentials: Coherent::new(CACHED_CREDENTIALS),
-                connections: Coherent::new(CACHED_CONNECTIONS),
-                names: Coherent::new(CACHED_CREDENTIALS),
-                api_keys: Coherent::new(CACHED_KEYS),
+                credentials: Coherent::new(CACHED_CREDENTIALS, ordered),
+                connections: Coherent::new(CACHED_CONNECTIONS, ordered),
+                names: Coherent::new(CACHED_CREDENTIALS, ordered),
+                api_keys: Coherent::new(CACHED_KEYS, ordered),
             }),
         })
     }
@@ -175,13 +194,15 @@ impl Store {
     /// Carries out what waits to be written, then closes the database. Whatever is asked afterwards is
     /// [`StoreError::Unavailable`]. A second call returns at once.
     pub async fn close(&self) {
-        drop(
-            self.inner
-                .writer
-                .write()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(),
-        );
+        let writer = self
+            .inner
+            .writer
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(writer) = writer {
+            writer.finish().await;
+        }
         let task = self
             .inner
             .writer_task
@@ -279,7 +300,7 @@ async fn prepare(
     rng: &mut Generator,
 ) -> Result<(Sealer, Vec<SigningKey>), OpenError> {
     let failed = |source| OpenError::Database {
-        path: location.shown().to_owned(),
+        database: location.to_string(),
         source,
     };
     let registered = match db::content(conn).await.map_err(failed)? {
@@ -287,12 +308,12 @@ async fn prepare(
         Content::Ours => seal::registered_keys(conn).await?,
         Content::Foreign => {
             return Err(OpenError::Foreign {
-                path: location.shown().to_owned(),
+                database: location.to_string(),
             });
         }
     };
     let key = match location {
-        Location::File(_) => {
+        Location::File(_) | Location::Postgres(_) => {
             EncryptionKey::load_or_create(&config.key_file, registered.is_empty(), rng)?
         }
         Location::Memory => EncryptionKey::generate(rng),

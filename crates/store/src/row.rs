@@ -3,9 +3,8 @@
 use std::str::FromStr;
 
 use ringtrip_model::Timestamp;
-use sqlx::Row as _;
 
-use crate::db::{Engine, Row};
+use crate::db::{Column, Row};
 use crate::error::{Corruption, StoreError};
 
 /// Reads a row of one table, and says what is wrong with it.
@@ -24,11 +23,9 @@ impl<'r> Columns<'r> {
     /// Reads a plain value.
     pub(crate) fn get<T>(self, column: &'static str) -> Result<T, StoreError>
     where
-        T: sqlx::Decode<'r, Engine> + sqlx::Type<Engine>,
+        T: Column<'r>,
     {
-        self.row
-            .try_get(column)
-            .map_err(StoreError::while_doing(self.doing))
+        T::read(self.row, column).map_err(StoreError::while_doing(self.doing))
     }
 
     /// Reads a value from its text.

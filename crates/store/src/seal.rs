@@ -14,7 +14,7 @@ use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, Unbou
 use aws_lc_rs::digest;
 use ringtrip_model::{Generator, Secret};
 
-use crate::db::Conn;
+use crate::db::{self, Conn};
 use crate::error::StoreError;
 use crate::row::Columns;
 
@@ -288,7 +288,7 @@ impl RegisteredKey {
 /// Reads which keys a database was sealed with.
 pub(crate) async fn registered_keys(conn: &mut Conn) -> Result<Vec<RegisteredKey>, StoreError> {
     const DOING: &str = "reading the ids of encryption keys";
-    let rows = sqlx::query("SELECT id, proof FROM encryption_keys ORDER BY id")
+    let rows = db::query("SELECT id, proof FROM encryption_keys ORDER BY id")
         .fetch_all(conn)
         .await
         .map_err(StoreError::while_doing(DOING))?;
@@ -313,7 +313,7 @@ pub(crate) async fn register_key(
         column: "proof",
         id: &sealer.key_id(),
     };
-    sqlx::query("INSERT INTO encryption_keys (id, proof) VALUES ($1, $2)")
+    db::query("INSERT INTO encryption_keys (id, proof) VALUES ($1, $2)")
         .bind(sealer.key_id())
         .bind(sealer.seal(place, PROOF, draw_nonce(rng)))
         .execute(conn)

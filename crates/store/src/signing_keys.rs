@@ -6,7 +6,7 @@ use ringtrip_model::{Generator, SigningKey};
 use uuid::Uuid;
 
 use crate::Store;
-use crate::db::Conn;
+use crate::db::{self, Conn};
 use crate::error::StoreError;
 use crate::row::Columns;
 use crate::seal::{Place, Sealer, draw_nonce};
@@ -74,7 +74,7 @@ pub(crate) async fn load_or_create(
 }
 
 async fn load(conn: &mut Conn, sealer: &Sealer) -> Result<Vec<SigningKey>, StoreError> {
-    let rows = sqlx::query(
+    let rows = db::query(
         "SELECT id, secret, encryption_key_id FROM signing_keys
          WHERE retired = FALSE ORDER BY generation DESC LIMIT 2",
     )
@@ -108,11 +108,11 @@ async fn insert(
     nonce: [u8; 12],
 ) -> Result<(), StoreError> {
     let failed = StoreError::while_doing(ADDING);
-    let newest: i64 = sqlx::query_scalar("SELECT COALESCE(MAX(generation), 0) FROM signing_keys")
+    let newest: i64 = db::query_scalar("SELECT COALESCE(MAX(generation), 0) FROM signing_keys")
         .fetch_one(&mut *conn)
         .await
         .map_err(failed)?;
-    sqlx::query("UPDATE signing_keys SET retired = TRUE WHERE generation < $1")
+    db::query("UPDATE signing_keys SET retired = TRUE WHERE generation < $1")
         .bind(newest)
         .execute(&mut *conn)
         .await
@@ -122,7 +122,7 @@ async fn insert(
         column: "secret",
         id: &key.id,
     };
-    sqlx::query(
+    db::query(
         "INSERT INTO signing_keys (generation, id, secret, encryption_key_id, retired)
          VALUES ($1, $2, $3, $4, FALSE)",
     )

@@ -3,7 +3,7 @@
 use ringtrip_model::{AccountId, TelephonyCredentialId, Timestamp};
 
 use crate::Store;
-use crate::db::reader;
+use crate::db::{self, reader};
 use crate::error::StoreError;
 use crate::row::Columns;
 use crate::telephony_credentials::TABLE;
@@ -56,7 +56,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<ExpiringCredential>, StoreError> {
         let mut conn = reader(&self.inner.pool, SWEEPING).await?;
-        let rows = sqlx::query(
+        let rows = db::query(
             "SELECT id, account_id, expires_at FROM telephony_credentials
              WHERE (expires_at > $1 OR (expires_at = $1 AND id > $2)) AND expires_at <= $3
              ORDER BY expires_at, id LIMIT $4",
@@ -66,7 +66,7 @@ impl Store {
         .bind(after.id.map_or_else(|| "~".to_owned(), |id| id.to_string()))
         .bind(until.as_micros())
         .bind(i64::from(limit))
-        .fetch_all(&mut *conn)
+        .fetch_all(&mut conn)
         .await
         .map_err(StoreError::while_doing(SWEEPING))?;
         let read = |row| {

@@ -7,11 +7,10 @@ use ringtrip_model::{
     NewTelephonyCredential, TelephonyCredential, TelephonyCredentialId, TelephonyCredentialPatch,
     TelephonyCredentialStatus, Timestamp,
 };
-use sqlx::{Acquire, QueryBuilder};
 
 use crate::accounts::{self, Counter};
 use crate::cache::Found;
-use crate::db::{Conn, Engine, Row, reader};
+use crate::db::{self, Conn, QueryBuilder, Row, reader, snapshot};
 use crate::error::StoreError;
 use crate::page::{Listing, Page, can_match, fold};
 use crate::row::{self, Columns};
@@ -194,7 +193,7 @@ impl Store {
         {
             return Ok(Listing::empty());
         }
-        let narrowed = |mut query: QueryBuilder<Engine>| {
+        let narrowed = |mut query: QueryBuilder| {
             query
                 .push(" WHERE account_id = ")
                 .push_bind(account.to_string());
@@ -228,9 +227,8 @@ impl Store {
             }
             query
         };
-        let mut conn = reader(&self.inner.pool, READING).await?;
         // One transaction, so that the page and the count are of the same instant.
-        let mut snapshot = conn.begin().await.map_err(failed)?;
+        let mut snapshot = snapshot(&self.inner.pool, READING).await?;
         let total = if filter == TelephonyCredentialFilter::default() {
             accounts::counted(
                 &mut snapshot,
@@ -240,12 +238,12 @@ impl Store {
             )
             .await?
         } else {
-            let mut query = narrowed(QueryBuilder::new(
+            let query = narrowed(QueryBuilder::new(
                 "SELECT COUNT(*) FROM telephony_credentials",
             ));
             let total = query
                 .build_query_scalar()
-                .fetch_one(&mut *snapshot)
+                .fetch_one(&mut snapshot)
                 .await
                 .map_err(failed)?;
             row::count(total)
@@ -257,7 +255,7 @@ impl Store {
         query.push(" OFFSET ").push_bind(page.offset());
         let rows = query
             .build()
-            .fetch_all(&mut *snapshot)
+            .fetch_all(&mut snapshot)
             .await
             .map_err(failed)?;
         snapshot.rollback().await.map_err(failed)?;
@@ -275,7 +273,7 @@ pub(crate) async fn find(
     account: AccountId,
     id: TelephonyCredentialId,
 ) -> Result<Option<TelephonyCredential>, StoreError> {
-    let row = sqlx::query("SELECT * FROM telephony_credentials WHERE id = $1 AND account_id = $2")
+    let row = db::query("SELECT * FROM telephony_credentials WHERE id = $1 AND account_id = $2")
         .bind(id.to_string())
         .bind(account.to_string())
         .fetch_optional(conn)
@@ -325,7 +323,7 @@ async fn insert(
         check_tag(conn, ADDING, account, tag).await?;
     }
     // The connection is looked up by its owner; if there is none, the null violates the column.
-    let result = sqlx::query(
+    let result = db::query(
         "INSERT INTO telephony_credentials
              (id, account_id, connection_id, name, tag, sip_username, sip_username_folded,
               sip_password, encryption_key_id, expires_at, created_at, updated_at)
@@ -374,7 +372,7 @@ async fn update(
     {
         check_tag(conn, CHANGING, account, tag).await?;
     }
-    let result = sqlx::query(
+    let result = db::query(
         "UPDATE telephony_credentials
          SET connection_id = (SELECT id FROM credential_connections WHERE id = $3 AND account_id = $2),
              name = $4, tag = $5, expires_at = $6, updated_at = $7
@@ -399,7 +397,7 @@ async fn delete(
     account: AccountId,
     id: TelephonyCredentialId,
 ) -> Result<Option<TelephonyCredential>, StoreError> {
-    let row = sqlx::query(
+    let row = db::query(
         "DELETE FROM telephony_credentials WHERE id = $1 AND account_id = $2 RETURNING *",
     )
     .bind(id.to_string())
@@ -417,7 +415,7 @@ async fn check_tag(
     account: AccountId,
     tag: &str,
 ) -> Result<(), StoreError> {
-    let held: i64 = sqlx::query_scalar(
+    let held: i64 = db::query_scalar(
         "SELECT COUNT(*) FROM telephony_credentials WHERE account_id = $1 AND tag = $2",
     )
     .bind(account.to_string())

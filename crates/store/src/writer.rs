@@ -1,11 +1,12 @@
-//! The one task that writes: it takes what is waiting, carries it out in one transaction, commits, and
-//! only then answers (group commit).
+//! Writing: a request is carried out in a transaction, committed, and only then answered.
 //!
-//! A request that fails is undone alone, to its own savepoint. If the transaction itself fails,
-//! nothing of the batch is kept and everybody in it is told.
+//! SQLite has one task that writes: it takes what is waiting, carries it out in one transaction, commits,
+//! and answers everybody (group commit). A request that fails is undone alone, to its own savepoint. If
+//! the transaction itself fails, nothing of the batch is kept and everybody in it is told. What writes
+//! much at once waits in a queue of its own and is carried out in transactions of its own, one after
+//! each batch of the others: nobody waits for more than one of them.
 //!
-//! What writes much at once waits in a queue of its own and is carried out in transactions of its
-//! own, one after each batch of the others: nobody waits for more than one of them.
+//! With Postgres each request has a task, a connection of a pool and a transaction of its own.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -13,13 +14,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 
-use sqlx::pool::PoolConnection;
+use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Connection};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::db::{Conn, Engine, Pool};
+use crate::db::{self, Conn, Pool};
 use crate::error::{StoreError, Unavailability};
 
 /// Requests that may wait.
@@ -88,10 +88,27 @@ struct Counters {
 /// The way to the writer.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    queue: mpsc::Sender<Request>,
-    large: mpsc::Sender<Request>,
+    way: Way,
     counters: Arc<Counters>,
 }
+
+#[derive(Debug)]
+enum Way {
+    /// To the one task that writes.
+    Queue {
+        queue: mpsc::Sender<Request>,
+        large: mpsc::Sender<Request>,
+    },
+    /// To a transaction of its own.
+    Pool {
+        pool: Pool,
+        /// A request takes one, a large one [`LARGE_SHARE`].
+        places: Arc<Semaphore>,
+    },
+}
+
+/// A large request takes the place of so many others.
+const LARGE_SHARE: u32 = (QUEUE / LARGE_QUEUE) as u32;
 
 /// The connection that writes.
 pub(crate) enum Link {
@@ -106,7 +123,7 @@ pub(crate) enum Link {
 
 enum Held<'a> {
     Own(&'a mut Conn),
-    Lent(PoolConnection<Engine>),
+    Lent(Conn),
 }
 
 impl Held<'_> {
@@ -132,11 +149,37 @@ impl Writer {
             counters: Arc::clone(&counters),
         };
         let writer = Self {
-            queue,
-            large: large_queue,
+            way: Way::Queue {
+                queue,
+                large: large_queue,
+            },
             counters,
         };
         (writer, tokio::spawn(task.run()))
+    }
+
+    /// Writes by transactions of their own on the connections of a pool.
+    pub(crate) fn on_pool(pool: Pool) -> Self {
+        Self {
+            way: Way::Pool {
+                pool,
+                places: Arc::new(Semaphore::new(QUEUE)),
+            },
+            counters: Arc::new(Counters::default()),
+        }
+    }
+
+    /// Returns once what was begun on a pool is done, and closes it. The task ends by itself.
+    pub(crate) async fn finish(&self) {
+        match &self.way {
+            Way::Queue { .. } => {}
+            Way::Pool { pool, places } => {
+                // Nobody closes the semaphore before this has all of it.
+                let _all = places.acquire_many(QUEUE as u32).await;
+                places.close();
+                pool.close().await;
+            }
+        }
     }
 
     /// Carries out a request and returns once it is durable. `settle` hears of the result on the
@@ -193,20 +236,46 @@ impl Writer {
                 }
             })
         });
-        let queue = match kind {
-            Kind::One | Kind::Several => &self.queue,
-            Kind::Large => &self.large,
-        };
-        queue.try_send(Request { kind, run }).map_err(|error| {
-            unavailable(match error {
-                mpsc::error::TrySendError::Full(_) => Unavailability::QueueFull,
-                mpsc::error::TrySendError::Closed(_) => Unavailability::Closed,
-            })
-        })?;
+        self.hand_over(Request { kind, run }, doing)
+            .map_err(unavailable)?;
         // A request that is dropped unanswered was never begun.
         answered
             .await
             .unwrap_or_else(|_| Err(unavailable(Unavailability::BatchFailed)))
+    }
+
+    fn hand_over(&self, request: Request, doing: &'static str) -> Result<(), Unavailability> {
+        match &self.way {
+            Way::Queue { queue, large } => {
+                let queue = match request.kind {
+                    Kind::One | Kind::Several => queue,
+                    Kind::Large => large,
+                };
+                queue.try_send(request).map_err(|error| match error {
+                    mpsc::error::TrySendError::Full(_) => Unavailability::QueueFull,
+                    mpsc::error::TrySendError::Closed(_) => Unavailability::Closed,
+                })
+            }
+            Way::Pool { pool, places } => {
+                let share = match request.kind {
+                    Kind::One | Kind::Several => 1,
+                    Kind::Large => LARGE_SHARE,
+                };
+                let place = Arc::clone(places).try_acquire_many_owned(share);
+                let place = place.map_err(|error| match error {
+                    tokio::sync::TryAcquireError::NoPermits => Unavailability::QueueFull,
+                    tokio::sync::TryAcquireError::Closed => Unavailability::Closed,
+                })?;
+                let (pool, counters) = (pool.clone(), Arc::clone(&self.counters));
+                tokio::spawn(async move {
+                    if let Err(error) = alone(&pool, request.run, &counters).await {
+                        tracing::error!(%error, "a write failed while {doing}");
+                    }
+                    drop(place);
+                });
+                Ok(())
+            }
+        }
     }
 
     pub(crate) fn counts(&self) -> WriteCounts {
@@ -215,6 +284,33 @@ impl Writer {
             commits: self.counters.commits.load(Ordering::Relaxed),
         }
     }
+}
+
+/// Carries out a request in a transaction of its own. On error its caller has been told, or is told by
+/// the request's being dropped.
+async fn alone(pool: &Pool, run: Run, counters: &Counters) -> Result<(), sqlx::Error> {
+    let mut conn = pool.begin().await?;
+    counters.requests.fetch_add(1, Ordering::Relaxed);
+    let (result, conclude) = match run(&mut conn).await {
+        Ran::Keep(conclude) => {
+            let committed = conn.commit().await;
+            if committed.is_ok() {
+                counters.commits.fetch_add(1, Ordering::Relaxed);
+            }
+            (committed, conclude)
+        }
+        Ran::Undo(conclude) | Ran::Broken(conclude) => {
+            // What fails here has undone the transaction already.
+            let _ = conn.rollback().await;
+            (Ok(()), conclude)
+        }
+    };
+    conclude(if result.is_ok() {
+        Fate::Committed
+    } else {
+        Fate::Failed
+    });
+    result
 }
 
 /// Polls a request; nothing if it panics, which ends this request alone.
@@ -363,7 +459,7 @@ async fn statements(
 }
 
 async fn execute(conn: &mut Conn, sql: &'static str) -> Result<(), sqlx::Error> {
-    sqlx::query(sql).execute(conn).await.map(drop)
+    db::query(sql).execute(conn).await.map(drop)
 }
 
 impl Link {
@@ -371,7 +467,7 @@ impl Link {
         match self {
             Self::File { options, conn } => {
                 if conn.is_none() {
-                    *conn = Some(options.connect().await?);
+                    *conn = Some(Conn::Sqlite(options.connect().await?));
                 }
                 Ok(Held::Own(
                     conn.as_mut()
@@ -414,14 +510,13 @@ mod tests {
     use futures_util::future::join_all;
 
     use super::*;
-    use crate::db;
 
     /// A writer on a file with one table, which waits for locks as good as not at all.
     async fn start(path: &Path, pages: &'static str) -> (Writer, JoinHandle<()>) {
         db::create_file(path).unwrap();
         let options =
             db::writer_options(path, Duration::from_millis(1)).pragma("max_page_count", pages);
-        let mut conn = options.connect().await.unwrap();
+        let mut conn = Conn::Sqlite(options.connect().await.unwrap());
         execute(
             &mut conn,
             "CREATE TABLE things (id BIGINT PRIMARY KEY NOT NULL, body BLOB NOT NULL)",
@@ -446,7 +541,7 @@ mod tests {
     }
 
     async fn put(conn: &mut Conn, id: i64, len: usize) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO things (id, body) VALUES ($1, $2)")
+        db::query("INSERT INTO things (id, body) VALUES ($1, $2)")
             .bind(id)
             .bind(vec![7; len])
             .execute(conn)
@@ -475,10 +570,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.db");
         let (writer, task) = start(&path, "1000").await;
-        let mut other = db::writer_options(&path, Duration::ZERO)
-            .connect()
-            .await
-            .unwrap();
+        let other = db::writer_options(&path, Duration::ZERO).connect().await;
+        let mut other = Conn::Sqlite(other.unwrap());
         execute(&mut other, "BEGIN IMMEDIATE").await.unwrap();
         for result in join_all((1..=300).map(|id| insert(&writer, id, 1))).await {
             assert!(result.unwrap_err().is_unavailable());

@@ -12,7 +12,7 @@ use support::{NOW, World, after};
 
 #[tokio::test]
 async fn a_hundred_writes_share_one_commit() {
-    let mut world = World::new().await;
+    let mut world = World::on_file().await;
     let alice = world.account("a@x").await;
     let connection = world.connection(&alice, "office").await;
     let new: Vec<_> = (0..250)
@@ -43,7 +43,7 @@ async fn a_hundred_writes_share_one_commit() {
 
 #[tokio::test]
 async fn a_refused_write_takes_no_other_with_it() {
-    let mut world = World::new().await;
+    let mut world = World::on_file().await;
     let alice = world.account("a@x").await;
     let connection = world.connection(&alice, "office").await;
     let nowhere = CredentialConnection {
@@ -85,7 +85,7 @@ async fn a_refused_write_takes_no_other_with_it() {
 
 #[tokio::test]
 async fn changes_of_one_row_in_one_batch_happen_in_order() {
-    let mut world = World::new().await;
+    let mut world = World::on_file().await;
     let alice = world.account("a@x").await;
     let connection = world.connection(&alice, "office").await;
     let changes = (0..50).map(|i| {
@@ -116,7 +116,7 @@ async fn changes_of_one_row_in_one_batch_happen_in_order() {
 
 #[tokio::test]
 async fn a_panic_ends_its_own_write_alone() {
-    let mut world = World::new().await;
+    let mut world = World::on_file().await;
     let alice = world.account("a@x").await;
     let connection = world.connection(&alice, "office").await;
     let change = |i: i64| {
@@ -145,7 +145,7 @@ async fn a_panic_ends_its_own_write_alone() {
 
 #[tokio::test]
 async fn a_write_whose_caller_went_away_is_done() {
-    let mut world = World::new().await;
+    let mut world = World::on_file().await;
     let alice = world.account("a@x").await;
     let connection = world.connection(&alice, "office").await;
     let credential = world.credential(&connection).await;
@@ -175,7 +175,7 @@ async fn a_write_whose_caller_went_away_is_done() {
 
 #[tokio::test]
 async fn a_large_write_waits_for_those_that_wait_and_is_alone_in_its_commit() {
-    let mut world = World::new().await;
+    let mut world = World::on_file().await;
     let alice = world.account("a@x").await;
     let connection = world.connection(&alice, "office").await;
     let order = Mutex::new(Vec::new());
@@ -211,7 +211,7 @@ async fn a_large_write_waits_for_those_that_wait_and_is_alone_in_its_commit() {
 
 #[tokio::test]
 async fn what_waits_in_either_queue_is_written_before_the_store_closes() {
-    let mut world = World::new().await;
+    let mut world = World::on_file().await;
     let alice = world.account("a@x").await;
     let connection = world.connection(&alice, "office").await;
     let new = world.new_credential(&connection);

@@ -9,7 +9,7 @@ use std::path::Path;
 use ringtrip_model::PlainApiKey;
 use ringtrip_store::{KeyError, OpenError, Store, StoreError};
 use sqlx::Connection;
-use support::{NOW, World, config, rng};
+use support::{Database, NOW, World, rng};
 
 fn bytes_of_all_files(folder: &Path) -> Vec<u8> {
     let files = std::fs::read_dir(folder)
@@ -35,7 +35,7 @@ fn holds(haystack: &[u8], needle: &[u8]) -> bool {
 
 #[tokio::test]
 async fn no_secret_is_readable_in_the_files() {
-    let mut world = World::new().await;
+    let mut world = World::on_file().await;
     let alice = world.account("a@x").await;
     let connection = world.connection(&alice, "office").await;
     let credential = world.credential(&connection).await;
@@ -47,7 +47,7 @@ async fn no_secret_is_readable_in_the_files() {
         .unwrap();
     let signing = world.store.signing_keys();
     let check = |when: &str| {
-        let bytes = bytes_of_all_files(world.folder.path());
+        let bytes = bytes_of_all_files(world.database.folder());
         assert!(
             holds(&bytes, credential.sip_username.as_bytes()),
             "{when}: the search finds what is there"
@@ -72,7 +72,7 @@ async fn a_missing_or_wrong_key_is_refused_and_nothing_is_changed() {
     let mut world = World::new().await;
     let alice = world.account("a@x").await;
     world.store.close().await;
-    let config = config(&world.folder);
+    let config = world.database.config();
     let key_file = config.key_file.clone();
     let right = std::fs::read(&key_file).unwrap();
 
@@ -87,8 +87,8 @@ async fn a_missing_or_wrong_key_is_refused_and_nothing_is_changed() {
         "no new key is made beside a database in use"
     );
 
-    let other = tempfile::tempdir().unwrap();
-    let other_config = support::config(&other);
+    let other = Database::new();
+    let other_config = other.config();
     Store::open(other_config.clone(), &mut rng(8))
         .await
         .unwrap()
@@ -107,9 +107,9 @@ async fn a_missing_or_wrong_key_is_refused_and_nothing_is_changed() {
 
 #[tokio::test]
 async fn what_is_no_database_of_ours_is_refused_and_left_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    let config = config(&folder);
-    let path = folder.path().join("ringtrip.db");
+    let database = Database::on_file();
+    let config = database.config();
+    let path = database.folder().join("ringtrip.db");
 
     std::fs::write(
         &path,
@@ -145,19 +145,19 @@ async fn what_is_no_database_of_ours_is_refused_and_left_alone() {
         Store::open(nowhere, &mut rng(1)).await,
         Err(OpenError::Create { .. })
     ));
-    let postgres = ringtrip_store::StoreConfig {
-        url: "postgres://localhost".to_owned(),
+    let unknown = ringtrip_store::StoreConfig {
+        url: "mysql://localhost".to_owned(),
         ..config
     };
     assert!(matches!(
-        Store::open(postgres, &mut rng(1)).await,
+        Store::open(unknown, &mut rng(1)).await,
         Err(OpenError::UnsupportedUrl)
     ));
 }
 
 #[tokio::test]
 async fn a_password_that_is_copied_to_another_row_does_not_open() {
-    let mut world = World::new().await;
+    let mut world = World::on_file().await;
     let alice = world.account("a@x").await;
     let connection = world.connection(&alice, "office").await;
     let (a, b) = (
@@ -165,8 +165,8 @@ async fn a_password_that_is_copied_to_another_row_does_not_open() {
         world.credential(&connection).await,
     );
     world.store.close().await;
-    let options =
-        sqlx::sqlite::SqliteConnectOptions::new().filename(world.folder.path().join("ringtrip.db"));
+    let options = sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(world.database.folder().join("ringtrip.db"));
     let mut direct = sqlx::SqliteConnection::connect_with(&options)
         .await
         .unwrap();
@@ -180,7 +180,7 @@ async fn a_password_that_is_copied_to_another_row_does_not_open() {
     .await
     .unwrap();
     direct.close().await.unwrap();
-    let store = support::open(&world.folder).await;
+    let store = support::open(&world.database).await;
     assert_eq!(
         store.telephony_credential(alice.id, a.id).await.unwrap(),
         Some(a)
@@ -195,10 +195,10 @@ async fn a_password_that_is_copied_to_another_row_does_not_open() {
 
 #[tokio::test]
 async fn a_database_of_a_newer_version_is_refused() {
-    let world = World::new().await;
+    let world = World::on_file().await;
     world.store.close().await;
-    let options =
-        sqlx::sqlite::SqliteConnectOptions::new().filename(world.folder.path().join("ringtrip.db"));
+    let options = sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(world.database.folder().join("ringtrip.db"));
     let mut direct = sqlx::SqliteConnection::connect_with(&options)
         .await
         .unwrap();
@@ -210,7 +210,7 @@ async fn a_database_of_a_newer_version_is_refused() {
     .await
     .unwrap();
     direct.close().await.unwrap();
-    let refused = Store::open(config(&world.folder), &mut rng(1))
+    let refused = Store::open(world.database.config(), &mut rng(1))
         .await
         .unwrap_err();
     assert!(matches!(refused, OpenError::Migrate(_)), "{refused:?}");

@@ -1,6 +1,5 @@
 //! A REST API of its own for each test: an empty store, a local bus, a clock that the test moves.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -10,9 +9,13 @@ use axum::http::{HeaderMap, Method, Request};
 use ringtrip_api::{Api, ApiConfig, router};
 use ringtrip_cluster::Bus;
 use ringtrip_model::{AccountId, Generator, NewAccount, PlainApiKey, RevokeScope, Timestamp};
-use ringtrip_store::{Store, StoreConfig};
+use ringtrip_store::Store;
 use serde_json::{Value, json};
 use tower::ServiceExt;
+
+#[path = "../../../store/tests/support/database.rs"]
+mod database;
+use database::Database;
 
 /// 2026-11-21T09:30:00.123456Z.
 pub(crate) const START: i64 = 1_795_253_400_123_456;
@@ -23,6 +26,8 @@ pub(crate) struct World {
     pub(crate) router: Router,
     pub(crate) alice: Tenant,
     pub(crate) bob: Tenant,
+    // Dropped last: the store has connections to it.
+    _database: Database,
     clock: Arc<AtomicI64>,
 }
 
@@ -42,11 +47,8 @@ impl World {
     pub(crate) async fn new() -> Self {
         let clock = Arc::new(AtomicI64::new(START));
         let mut rng = Generator::from_seed([7; 32]);
-        let config = StoreConfig {
-            url: "sqlite::memory:".to_owned(),
-            key_file: PathBuf::new(),
-        };
-        let store = Store::open(config, &mut rng).await.unwrap();
+        let database = Database::in_memory();
+        let store = Store::open(database.config(), &mut rng).await.unwrap();
         let bus = Bus::local(100);
         let (alice, alice_key) = tenant(&store, "alice@example.org", &mut rng).await;
         let (bob, bob_key) = tenant(&store, "bob@example.org", &mut rng).await;
@@ -69,6 +71,7 @@ impl World {
                 key: bob_key,
                 connection: String::new(),
             },
+            _database: database,
             clock,
         };
         world.alice.connection = world.create_connection(&world.alice, "alice1").await;

@@ -7,8 +7,11 @@ use ringtrip_model::{
     FieldErrorKind, Generator, NewAccount, NewCredentialConnection, NewTelephonyCredential,
     TelephonyCredential, Timestamp,
 };
-use ringtrip_store::{Store, StoreConfig, StoreError};
-use tempfile::TempDir;
+use ringtrip_store::{Store, StoreError};
+
+mod database;
+
+pub(crate) use database::Database;
 
 pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_790_000_000);
 
@@ -20,20 +23,13 @@ pub(crate) fn rng(seed: u8) -> Generator {
     Generator::from_seed([seed; 32])
 }
 
-pub(crate) fn config(folder: &TempDir) -> StoreConfig {
-    StoreConfig {
-        url: format!("sqlite://{}", folder.path().join("ringtrip.db").display()),
-        key_file: folder.path().join("ringtrip.key"),
-    }
+pub(crate) async fn open(database: &Database) -> Store {
+    Store::open(database.config(), &mut rng(0)).await.unwrap()
 }
 
-pub(crate) async fn open(folder: &TempDir) -> Store {
-    Store::open(config(folder), &mut rng(0)).await.unwrap()
-}
-
-/// A store, a generator, and the folder that both the database and the key are in.
+/// A store, a generator, and the database.
 pub(crate) struct World {
-    pub(crate) folder: TempDir,
+    pub(crate) database: Database,
     pub(crate) store: Store,
     pub(crate) rng: Generator,
     users: u32,
@@ -41,10 +37,18 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = open(&folder).await;
+        Self::on(Database::new()).await
+    }
+
+    /// A store on a SQLite file, for what only that engine does.
+    pub(crate) async fn on_file() -> Self {
+        Self::on(Database::on_file()).await
+    }
+
+    async fn on(database: Database) -> Self {
+        let store = open(&database).await;
         Self {
-            folder,
+            database,
             store,
             rng: rng(1),
             users: 0,
@@ -54,7 +58,7 @@ impl World {
     /// Closes the store and opens it again: what is then there came from the disk.
     pub(crate) async fn reopen(&mut self) {
         self.store.close().await;
-        self.store = open(&self.folder).await;
+        self.store = open(&self.database).await;
     }
 
     pub(crate) async fn account(&mut self, email: &str) -> Account {

@@ -1,0 +1,123 @@
+//! One process at a time serves from a database: what it remembers would not notice what another one
+//! changed. (Commands may add to the database beside it.)
+//!
+//! A file is claimed by a lock beside it, which is the caller's affair. A Postgres database is claimed by an
+//! advisory lock on a connection that does nothing else.
+
+use std::time::Duration;
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, Connection, PgConnection};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::Store;
+use crate::db::Location;
+
+/// The lock's name among the advisory locks of a database.
+const LOCK: i64 = 0x7269_6e67_7472_6970;
+/// How often the connection is tried, and the database asked again after it was lost.
+const PERIOD: Duration = Duration::from_secs(2);
+/// How long a lock may outlive the process that had it, until Postgres notices. After an outage it may
+/// be this process' own.
+const LINGERING: Duration = Duration::from_secs(5);
+const LINGERING_AFTER_OUTAGE: Duration = Duration::from_secs(60);
+/// How often a lock that may only linger is tried.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// Why a database is not ours to serve from.
+#[derive(Debug, thiserror::Error)]
+pub enum ClaimError {
+    /// Another process serves from it.
+    #[error("another ringtrip is running on this database")]
+    Taken,
+    /// The database cannot be asked.
+    #[error("the database cannot be asked")]
+    Database(#[from] sqlx::Error),
+}
+
+/// The right to serve from a database, given back when this is dropped.
+#[derive(Debug)]
+pub struct Claim {
+    lost: watch::Receiver<bool>,
+    keeper: Option<JoinHandle<()>>,
+}
+
+impl Claim {
+    /// Returns if another process has taken the database, as it may after an outage. For ever otherwise.
+    pub async fn lost(&mut self) {
+        if self.lost.wait_for(|lost| *lost).await.is_err() {
+            std::future::pending().await
+        }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if let Some(keeper) = &self.keeper {
+            keeper.abort();
+        }
+    }
+}
+
+impl Store {
+    /// Claims a Postgres database for this process. A file is left to its own lock.
+    ///
+    /// # Errors
+    /// [`ClaimError::Taken`] while another process has it.
+    pub async fn claim(&self) -> Result<Claim, ClaimError> {
+        let (tell, lost) = watch::channel(false);
+        let Location::Postgres(options) = &self.inner.location else {
+            return Ok(Claim { lost, keeper: None });
+        };
+        let options = (**options).clone();
+        let conn = take(&options, LINGERING).await?;
+        let keeper = tokio::spawn(keep(options, conn, tell));
+        Ok(Claim {
+            lost,
+            keeper: Some(keeper),
+        })
+    }
+}
+
+async fn take(options: &PgConnectOptions, patience: Duration) -> Result<PgConnection, ClaimError> {
+    let mut conn = options.connect().await?;
+    let deadline = Instant::now() + patience;
+    loop {
+        let taken: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
+            .bind(LOCK)
+            .fetch_one(&mut conn)
+            .await?;
+        if taken {
+            return Ok(conn);
+        }
+        if Instant::now() >= deadline {
+            return Err(ClaimError::Taken);
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+/// Keeps the lock. An outage of the server ends it; then it is taken anew, unless another was faster.
+async fn keep(options: PgConnectOptions, mut conn: PgConnection, tell: watch::Sender<bool>) {
+    loop {
+        tokio::time::sleep(PERIOD).await;
+        if conn.ping().await.is_ok() {
+            continue;
+        }
+        tracing::warn!("the connection that claims the database is lost");
+        conn = loop {
+            match take(&options, LINGERING_AFTER_OUTAGE).await {
+                Ok(conn) => break conn,
+                Err(ClaimError::Taken) => {
+                    // Nobody listens once the claim is dropped.
+                    let _ = tell.send(true);
+                    return;
+                }
+                Err(ClaimError::Database(_)) => tokio::time::sleep(PERIOD).await,
+            }
+        };
+        tracing::info!("the database is claimed again");
+    }
+}

@@ -1,0 +1,161 @@
+//! Connections and pools of either engine.
+
+use std::time::Duration;
+
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{
+    Connection, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction,
+};
+
+use super::PATIENCE;
+pub(crate) use super::row::Row;
+use crate::error::StoreError;
+
+/// Connections to Postgres that read, and as many that write.
+const POSTGRES_CONNECTIONS: u32 = 8;
+/// A connection to Postgres that was idle for longer is tried before it is used.
+const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+
+/// A connection: of its own or from a pool, in a transaction or not.
+#[derive(Debug)]
+pub(crate) enum Conn {
+    Sqlite(SqliteConnection),
+    SqlitePooled(PoolConnection<Sqlite>),
+    SqliteTransaction(Transaction<'static, Sqlite>),
+    PostgresPooled(PoolConnection<Postgres>),
+    PostgresTransaction(Transaction<'static, Postgres>),
+}
+
+/// The engine's own connection.
+pub(crate) enum Engine<'c> {
+    Sqlite(&'c mut SqliteConnection),
+    Postgres(&'c mut PgConnection),
+}
+
+impl Conn {
+    pub(crate) fn engine(&mut self) -> Engine<'_> {
+        match self {
+            Self::Sqlite(conn) => Engine::Sqlite(conn),
+            Self::SqlitePooled(conn) => Engine::Sqlite(conn),
+            Self::SqliteTransaction(conn) => Engine::Sqlite(conn),
+            Self::PostgresPooled(conn) => Engine::Postgres(conn),
+            Self::PostgresTransaction(conn) => Engine::Postgres(conn),
+        }
+    }
+
+    /// Commits, if this is a transaction.
+    pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::SqliteTransaction(conn) => conn.commit().await,
+            Self::PostgresTransaction(conn) => conn.commit().await,
+            Self::Sqlite(_) | Self::SqlitePooled(_) | Self::PostgresPooled(_) => Ok(()),
+        }
+    }
+
+    /// Ends a transaction and keeps nothing of it.
+    pub(crate) async fn rollback(self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::SqliteTransaction(conn) => conn.rollback().await,
+            Self::PostgresTransaction(conn) => conn.rollback().await,
+            Self::Sqlite(_) | Self::SqlitePooled(_) | Self::PostgresPooled(_) => Ok(()),
+        }
+    }
+
+    /// Closes a connection of its own, and gives one of a pool back.
+    pub(crate) async fn close(self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(conn) => conn.close().await,
+            Self::SqlitePooled(_)
+            | Self::SqliteTransaction(_)
+            | Self::PostgresPooled(_)
+            | Self::PostgresTransaction(_) => Ok(()),
+        }
+    }
+}
+
+/// Connections of one engine.
+#[derive(Debug, Clone)]
+pub(crate) enum Pool {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+impl Pool {
+    /// Takes a connection.
+    pub(crate) async fn acquire(&self) -> Result<Conn, sqlx::Error> {
+        match self {
+            Self::Sqlite(pool) => pool.acquire().await.map(Conn::SqlitePooled),
+            Self::Postgres(pool) => pool.acquire().await.map(Conn::PostgresPooled),
+        }
+    }
+
+    /// Takes a connection and begins a transaction that writes.
+    pub(crate) async fn begin(&self) -> Result<Conn, sqlx::Error> {
+        match self {
+            Self::Sqlite(pool) => pool.begin().await.map(Conn::SqliteTransaction),
+            Self::Postgres(pool) => pool.begin().await.map(Conn::PostgresTransaction),
+        }
+    }
+
+    /// Takes a connection and begins a transaction that reads: all it sees is of one instant.
+    async fn begin_reading(&self) -> Result<Conn, sqlx::Error> {
+        match self {
+            Self::Sqlite(pool) => pool.begin().await.map(Conn::SqliteTransaction),
+            Self::Postgres(pool) => pool
+                .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                .await
+                .map(Conn::PostgresTransaction),
+        }
+    }
+
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Sqlite(pool) => pool.close().await,
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+/// Takes a connection to read with.
+pub(crate) async fn reader(pool: &Pool, doing: &'static str) -> Result<Conn, StoreError> {
+    pool.acquire().await.map_err(StoreError::while_doing(doing))
+}
+
+/// Takes a connection to read several things of one instant with. Dropping it ends the transaction.
+pub(crate) async fn snapshot(pool: &Pool, doing: &'static str) -> Result<Conn, StoreError> {
+    pool.begin_reading()
+        .await
+        .map_err(StoreError::while_doing(doing))
+}
+
+/// How this program introduces itself to Postgres, and how long it waits there.
+pub(crate) fn postgres_options(options: PgConnectOptions) -> PgConnectOptions {
+    use sqlx::ConnectOptions;
+    options
+        .application_name("ringtrip")
+        .options([("lock_timeout", "5000"), ("statement_timeout", "30000")])
+        .disable_statement_logging()
+}
+
+/// Opens connections to Postgres. Those that went stale while they were idle, as all do when the server
+/// restarts, are found out before anybody gets one.
+pub(crate) async fn postgres_pool(options: PgConnectOptions) -> Result<PgPool, sqlx::Error> {
+    PgPoolOptions::new()
+        .min_connections(1)
+        .max_connections(POSTGRES_CONNECTIONS)
+        .acquire_timeout(PATIENCE)
+        .idle_timeout(Duration::from_secs(600))
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .before_acquire(|conn, meta| {
+            Box::pin(async move {
+                if meta.idle_for > TRUSTED_IDLE {
+                    conn.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .connect_with(options)
+        .await
+}

@@ -86,6 +86,10 @@ soak: binary e2e-needs $(E2E_PACKAGES) $(E2E_PYTHON) ## Run what takes too long 
 	RINGTRIP_SEEDS=$(SEEDS) SIM_SEEDS=$(SEEDS) PROPTEST_CASES=$(SEEDS) $(CARGO) test --workspace --no-fail-fast -- --include-ignored
 	for round in 1 2 3 4 5; do RINGTRIP_E2E_BINARY=$(DEBUG_BINARY) node e2e/run.js; done
 
+.PHONY: openapi
+openapi: build-needs web ## Write openapi/v2.json anew, after a change of the API
+	RINGTRIP_WRITE_OPENAPI=1 $(CARGO) test --workspace --test v2 document::the_checked_in_document
+
 .PHONY: fmt
 fmt: ## Format the Rust code
 	$(CARGO) fmt --all

@@ -1,13 +1,14 @@
 //! Who is asking: the bearer key of a request.
 
 use axum::extract::FromRequestParts;
-use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
 use ringtrip_model::{AccountId, PlainApiKey};
 
 use crate::Api;
 use crate::error::{ApiError, AuthFailure};
+use crate::operation::{Input, Operation};
 
 /// The tenant whose key came with the request. A handler that takes one cannot run without a key.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +28,16 @@ impl FromRequestParts<Api> for Caller {
             }
             .into()),
         }
+    }
+}
+
+impl Input for Caller {
+    fn describe(operation: &mut Operation) {
+        operation.needs_key();
+        operation.fails(StatusCode::UNAUTHORIZED);
+        // Only when the account goes away while its request is handled.
+        operation.fails(StatusCode::NOT_FOUND);
+        operation.fails(StatusCode::TOO_MANY_REQUESTS);
     }
 }
 

@@ -6,14 +6,17 @@
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::IgnoredAny;
+use serde_json::json;
 use tokio::task::spawn_blocking;
 
 use crate::Api;
 use crate::error::ApiError;
 use crate::json;
+use crate::operation::Operation;
 use crate::respond::Data;
 use crate::v2::joined;
 
@@ -24,10 +27,35 @@ const MAX_REPORT_BYTES: usize = 4 << 20;
 const MAX_HEADER_BYTES: usize = 128;
 
 /// Says that a report was kept.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "CallReport")]
 pub(crate) struct Kept {
+    #[schemars(extend("const" = "call_report"))]
     record_type: &'static str,
     call_id: String,
+}
+
+pub(crate) mod operations {
+    use super::{MAX_HEADER_BYTES, Operation, StatusCode, json};
+
+    pub(crate) fn create() -> Operation {
+        let text = json!({"type": "string", "minLength": 1, "maxLength": MAX_HEADER_BYTES});
+        Operation::new("Upload what was measured during a call")
+            .description(
+                "The WebRTC SDKs do this by themselves. The id in x-call-report-id, which a session is given \
+                 at login, stands in for a key.",
+            )
+            .header("x-call-report-id", true, text.clone(), "Whose report it is.")
+            .header("x-call-id", true, text.clone(), "Which call it is about.")
+            .header("x-voice-sdk-id", false, text, "The session of the SDK.")
+            .raw_body(json!({}))
+            .may_fail(StatusCode::BAD_REQUEST)
+            .may_fail(StatusCode::NOT_FOUND)
+            .may_fail(StatusCode::REQUEST_TIMEOUT)
+            .may_fail(StatusCode::PAYLOAD_TOO_LARGE)
+            .may_fail(StatusCode::UNPROCESSABLE_ENTITY)
+            .may_fail(StatusCode::TOO_MANY_REQUESTS)
+    }
 }
 
 pub(crate) async fn create(

@@ -8,8 +8,12 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use ringtrip_model::{FieldError, FieldErrorKind, FieldErrors, TokenError};
 use ringtrip_store::{ReportBudget, StoreError};
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
+use serde_json::{Map, Value, json};
 use tracing::error;
+
+use crate::operation::{common_headers, schema_of};
 
 /// Why a request is not answered with what it asked for.
 #[derive(Debug, thiserror::Error)]
@@ -108,8 +112,9 @@ pub enum AuthFailure {
 }
 
 /// Where in the request an error lies.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "ErrorSource")]
 pub enum Place {
     /// A JSON pointer into the body, or one of the pointers that stand for paging parameters.
     Pointer(Cow<'static, str>),
@@ -136,18 +141,78 @@ impl From<StoreError> for ApiError {
     }
 }
 
-#[derive(Serialize)]
+/// Why a request is not answered with what it asked for.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ErrorResponse")]
 struct Envelope<'a> {
+    #[schemars(length(min = 1))]
     errors: Vec<Item<'a>>,
 }
 
-#[derive(Serialize)]
+/// One reason.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
 struct Item<'a> {
+    /// Five digits that name the sort of the error.
+    #[schemars(regex(pattern = "^[0-9]{5}$"))]
     code: &'static str,
     title: &'static str,
     detail: Cow<'a, str>,
+    /// Where in the request; absent where no part of it is at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Place")]
     source: Option<Cow<'a, Place>>,
+}
+
+/// The error answers that operations may have, and their names in the document.
+const ANSWERS: &[(StatusCode, &str)] = &[
+    (StatusCode::BAD_REQUEST, "BadRequest"),
+    (StatusCode::UNAUTHORIZED, "Unauthorized"),
+    (StatusCode::FORBIDDEN, "Forbidden"),
+    (StatusCode::NOT_FOUND, "NotFound"),
+    (StatusCode::REQUEST_TIMEOUT, "RequestTimeout"),
+    (StatusCode::CONFLICT, "Conflict"),
+    (StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLarge"),
+    (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType"),
+    (StatusCode::UNPROCESSABLE_ENTITY, "UnprocessableEntity"),
+    (StatusCode::TOO_MANY_REQUESTS, "TooManyRequests"),
+    (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError"),
+    (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
+];
+
+/// Returns the name that the answers with an error status have in the document.
+pub(crate) fn answer_name(status: StatusCode) -> &'static str {
+    let found = ANSWERS.iter().find(|(have, _)| *have == status);
+    found
+        .expect("an operation fails with listed statuses only")
+        .1
+}
+
+/// Describes every error answer, by name.
+pub(crate) fn answers(schemas: &mut SchemaGenerator) -> Map<String, Value> {
+    let schema = schema_of::<Envelope<'static>>(schemas);
+    ANSWERS
+        .iter()
+        .map(|(status, name)| {
+            let mut headers = common_headers();
+            match *status {
+                StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                    headers["retry-after"] = json!({"$ref": "#/components/headers/RetryAfter"});
+                }
+                StatusCode::UNAUTHORIZED => {
+                    headers["www-authenticate"] =
+                        json!({"required": true, "schema": {"type": "string"}});
+                }
+                _ => {}
+            }
+            let answer = json!({
+                "description": status.canonical_reason().unwrap_or_default(),
+                "headers": headers,
+                "content": {"application/json": {"schema": schema}},
+            });
+            ((*name).to_owned(), answer)
+        })
+        .collect()
 }
 
 impl<'a> Item<'a> {

@@ -1,15 +1,17 @@
 //! Reads the fields of a JSON object into typed values, and names every field that has the wrong
 //! type. What is not asked for is passed over.
+//!
+//! The same code describes itself: [`record`] runs it on an empty object and notes what it asks for, so
+//! a request's schema cannot differ from what is read.
 
 use std::borrow::Cow;
+use std::str::FromStr;
 
-use ringtrip_model::{
-    AnchorsiteOverride, AniNumberFormat, AniOverrideType, CallingPreference, DnisNumberFormat,
-    DtmfType, EncryptedMedia, FieldError, FieldErrorKind, FieldErrors, NoiseSuppression,
-    NoiseSuppressionEngine, RoutingMethod, RtcpPort, SimultaneousRinging, T38ReinviteSource,
-    WebhookApiVersion,
-};
-use serde_json::{Map, Value};
+use ringtrip_model::{FieldError, FieldErrorKind, FieldErrors, Timestamp};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::schema::{Named, Printed, allow_null, forbid_null, words};
 
 /// What a request says about one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,9 +34,41 @@ pub(crate) trait FromJson: Sized {
     /// Names what is expected, as in "must be …".
     fn expected() -> Cow<'static, str>;
 
+    /// Describes the values that are read, without `null`.
+    fn schema() -> Value;
+
     /// Reads a value that is not `null`.
     fn from_json(value: &Value) -> Option<Self>;
 }
+
+/// What is known of a field beyond its type; for the document alone, the model checks.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Limit {
+    /// A number from one to the other.
+    Range(u32, u32),
+    /// A number that is a multiple of this.
+    MultipleOf(u32),
+    /// A text of at least and at most so many characters.
+    Chars(usize, usize),
+    /// A list of at most so many entries, each a text of at most so many characters.
+    Entries(usize, usize),
+    /// A text that matches a regular expression.
+    Pattern(&'static str),
+    /// A number, not necessarily a whole one, from one to the other.
+    #[allow(dead_code, reason = "for resources that are being added")]
+    Between(f64, f64),
+}
+
+/// A telephone number with its country code (E.164).
+#[allow(dead_code, reason = "for resources that are being added")]
+pub(crate) const E164: Limit = Limit::Pattern(r"^\+[1-9][0-9]{1,14}$");
+/// A country code of two letters (ISO 3166-1 alpha-2).
+pub(crate) const COUNTRY: Limit = Limit::Pattern("^[A-Za-z]{2}$");
+/// An amount of money as text.
+#[allow(dead_code, reason = "for resources that are being added")]
+pub(crate) const MONEY: Limit = Limit::Pattern(r"^[0-9]+(\.[0-9]+)?$");
+/// An absolute `http` or `https` URL, or nothing.
+pub(crate) const URL: Limit = Limit::Pattern("^([Hh][Tt][Tt][Pp][Ss]?://.*)?$");
 
 /// The fields of one object, and the faults found in the whole request so far.
 #[derive(Debug)]
@@ -42,6 +76,108 @@ pub(crate) struct Fields<'a> {
     object: Option<&'a Map<String, Value>>,
     pointer: &'static str,
     faults: &'a mut Vec<FieldError>,
+    /// The properties asked for so far, when the reading is only to be described.
+    asked: Option<&'a mut Map<String, Value>>,
+}
+
+/// Reads a body: `read` asks for its fields and makes the value, whose own faults are joined with those of the form.
+///
+/// # Errors
+///
+/// Hands back the faults, if there are any.
+pub(crate) fn read<T>(
+    body: &Map<String, Value>,
+    read: impl FnOnce(&mut Fields<'_>) -> Result<T, FieldErrors>,
+) -> Result<T, FieldErrors> {
+    let mut faults = Vec::new();
+    let made = read(&mut Fields::new(body, &mut faults));
+    check(faults, made)
+}
+
+/// Describes the bodies that `read` takes, as JSON Schema.
+///
+/// On an empty object, `read` tells which fields it asks for and which of them are missing; with a field
+/// set to `null` or to an empty text, whether it takes that.
+pub(crate) fn record<T>(read: impl Fn(&mut Fields<'_>) -> Result<T, FieldErrors>) -> Value {
+    let run = |body: &Map<String, Value>, asked: Option<&mut Map<String, Value>>| {
+        let mut faults = Vec::new();
+        let made = read(&mut Fields {
+            asked,
+            ..Fields::new(body, &mut faults)
+        });
+        check(faults, made)
+            .err()
+            .map_or(Vec::new(), |faults| faults.0)
+    };
+    let mut properties = Map::new();
+    let faults = run(&Map::new(), Some(&mut properties));
+    let mut object = json!({"type": "object", "properties": properties});
+    for fault in faults {
+        let (parent, key) = fault.pointer.rsplit_once('/').unwrap_or_default();
+        if fault.kind == FieldErrorKind::Missing
+            && let Some(Value::Object(parent)) = object.pointer_mut(&schema_pointer(parent))
+        {
+            let required = parent.entry("required").or_insert_with(|| json!([]));
+            if let Value::Array(required) = required {
+                required.push(key.into());
+            }
+        }
+    }
+    let mut pointers = Vec::new();
+    list_pointers(&object, "", &mut pointers);
+    for pointer in pointers {
+        let refuses = |value: Value| {
+            let faults = run(&body_with(&pointer, value), None);
+            faults.iter().any(|fault| fault.pointer == pointer)
+        };
+        if let Some(Value::Object(schema)) = object.pointer_mut(&schema_pointer(&pointer)) {
+            if refuses(Value::Null) {
+                forbid_null(schema);
+            }
+            let plain_text = [
+                "enum",
+                "format",
+                "pattern",
+                "minLength",
+                "items",
+                "properties",
+            ]
+            .iter()
+            .all(|key| !schema.contains_key(*key));
+            if plain_text && schema["type"].to_string().contains("string") && refuses("".into()) {
+                schema.insert("minLength".to_owned(), 1.into());
+            }
+        }
+    }
+    object
+}
+
+/// Turns the pointer of a field into the pointer of its schema.
+fn schema_pointer(pointer: &str) -> String {
+    pointer.replace('/', "/properties/")
+}
+
+fn list_pointers(object: &Value, prefix: &str, pointers: &mut Vec<String>) {
+    let properties = object.get("properties").and_then(Value::as_object);
+    for (key, schema) in properties.into_iter().flatten() {
+        let pointer = format!("{prefix}/{key}");
+        list_pointers(schema, &pointer, pointers);
+        pointers.push(pointer);
+    }
+}
+
+/// Makes the object that holds `value` at a pointer, and nothing else.
+fn body_with(pointer: &str, value: Value) -> Map<String, Value> {
+    let mut value = value;
+    for key in pointer.rsplit('/').filter(|key| !key.is_empty()) {
+        value = Value::Object(Map::from_iter([(key.to_owned(), value)]));
+    }
+    match value {
+        Value::Object(body) => body,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            Map::new()
+        }
+    }
 }
 
 impl<'a> Fields<'a> {
@@ -54,6 +190,7 @@ impl<'a> Fields<'a> {
             object: Some(object),
             pointer: "",
             faults,
+            asked: None,
         }
     }
 
@@ -74,15 +211,64 @@ impl<'a> Fields<'a> {
                 None
             }
         };
+        let asked = self.asked.as_deref_mut().and_then(|asked| {
+            let nested = asked
+                .entry(key)
+                .or_insert_with(|| json!({"type": ["object", "null"], "properties": {}}));
+            nested.get_mut("properties")?.as_object_mut()
+        });
         Fields {
             object,
             pointer,
             faults: self.faults,
+            asked,
+        }
+    }
+
+    /// Adds to the description of a field.
+    pub(crate) fn limit(&mut self, key: &'static str, limit: Limit) {
+        let facts = match limit {
+            Limit::Range(min, max) => json!({"minimum": min, "maximum": max}),
+            Limit::MultipleOf(step) => json!({"multipleOf": step}),
+            Limit::Chars(0, max) => json!({"maxLength": max}),
+            Limit::Chars(min, max) => json!({"minLength": min, "maxLength": max}),
+            Limit::Entries(max, chars) => {
+                json!({"maxItems": max, "items": {"type": "string", "maxLength": chars}})
+            }
+            Limit::Pattern(pattern) => json!({"pattern": pattern}),
+            Limit::Between(min, max) => json!({"minimum": min, "maximum": max}),
+        };
+        self.describe(key, facts);
+    }
+
+    /// Notes facts of a field while the reading is described.
+    fn describe(&mut self, key: &str, facts: Value) {
+        if let Some(asked) = self.asked.as_deref_mut()
+            && let Value::Object(schema) = asked.entry(key).or_insert_with(|| json!({}))
+            && let Value::Object(facts) = facts
+        {
+            schema.extend(facts);
+        }
+    }
+
+    /// As [`Fields::describe`], for what a type says of its values: a limit of the field is narrower, and stays.
+    fn describe_type(&mut self, key: &str, facts: Value) {
+        if let Some(asked) = self.asked.as_deref_mut()
+            && let Value::Object(schema) = asked.entry(key).or_insert_with(|| json!({}))
+            && let Value::Object(mut facts) = facts
+        {
+            allow_null(&mut facts);
+            for (name, fact) in facts {
+                schema.entry(name).or_insert(fact);
+            }
         }
     }
 
     /// Reads one field.
     pub(crate) fn get<T: FromJson>(&mut self, key: &'static str) -> Sent<T> {
+        if self.asked.is_some() {
+            self.describe_type(key, T::schema());
+        }
         match self.object.and_then(|object| object.get(key)) {
             None => Sent::Absent,
             Some(Value::Null) => Sent::Null,
@@ -118,6 +304,52 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Reads the id of a thing; `what` says of which sort, as in "The connection does not exist.". A blank text
+    /// is as good as `null`.
+    pub(crate) fn get_reference<T: Printed + FromStr>(
+        &mut self,
+        key: &'static str,
+        what: &str,
+    ) -> Sent<T> {
+        let sent = match self.get::<String>(key) {
+            Sent::Absent => Sent::Absent,
+            Sent::Null => Sent::Null,
+            Sent::Refused => Sent::Refused,
+            Sent::Value(text) if text.trim().is_empty() => Sent::Null,
+            Sent::Value(text) => match text.parse() {
+                Ok(id) => Sent::Value(id),
+                Err(_) => {
+                    let detail = format!("The {what} does not exist.");
+                    self.refuse(key, FieldErrorKind::NoSuchResource, detail);
+                    Sent::Refused
+                }
+            },
+        };
+        self.describe_printed::<T>(key);
+        sent
+    }
+
+    /// Sets the id of a thing where one is sent; `null` and a blank text both unset it.
+    pub(crate) fn set_reference<T: Printed + FromStr>(
+        &mut self,
+        key: &'static str,
+        what: &str,
+        target: &mut Option<T>,
+    ) {
+        match self.get_reference(key, what) {
+            Sent::Absent | Sent::Refused => {}
+            Sent::Null => *target = None,
+            Sent::Value(id) => *target = Some(id),
+        }
+    }
+
+    /// Notes, while the reading is described, that a field is what a `T` is printed as, or `null`.
+    pub(crate) fn describe_printed<T: Printed>(&mut self, key: &str) {
+        if self.asked.is_some() {
+            self.describe_type(key, T::schema());
+        }
+    }
+
     /// Sets `target` where the field is sent; `null` sets it to `unset`.
     pub(crate) fn set<T: FromJson>(&mut self, key: &'static str, target: &mut T, unset: T) {
         match self.get(key) {
@@ -134,6 +366,12 @@ impl<'a> Fields<'a> {
             Sent::Null => *target = None,
             Sent::Value(value) => *target = Some(value),
         }
+    }
+
+    /// Notes that a required field is absent or blank.
+    pub(crate) fn missing(&mut self, key: &'static str) {
+        let pointer = format!("{}/{key}", self.pointer);
+        self.faults.push(FieldError::missing(pointer));
     }
 
     /// Notes a fault of a field.
@@ -174,6 +412,10 @@ impl FromJson for String {
         "a string".into()
     }
 
+    fn schema() -> Value {
+        json!({"type": "string"})
+    }
+
     fn from_json(value: &Value) -> Option<Self> {
         value.as_str().map(str::to_owned)
     }
@@ -182,6 +424,10 @@ impl FromJson for String {
 impl FromJson for bool {
     fn expected() -> Cow<'static, str> {
         "true or false".into()
+    }
+
+    fn schema() -> Value {
+        json!({"type": "boolean"})
     }
 
     fn from_json(value: &Value) -> Option<Self> {
@@ -194,10 +440,58 @@ impl FromJson for u32 {
         "a whole number that is not negative".into()
     }
 
+    fn schema() -> Value {
+        json!({"type": "integer", "minimum": 0, "maximum": Self::MAX})
+    }
+
     fn from_json(value: &Value) -> Option<Self> {
         value
             .as_u64()
             .and_then(|number| Self::try_from(number).ok())
+    }
+}
+
+impl FromJson for Timestamp {
+    fn expected() -> Cow<'static, str> {
+        "an ISO 8601 date with a time, such as 2026-11-21T09:30:00Z".into()
+    }
+
+    fn schema() -> Value {
+        <Self as Printed>::schema()
+    }
+
+    fn from_json(value: &Value) -> Option<Self> {
+        value.as_str()?.parse().ok()
+    }
+}
+
+impl FromJson for f64 {
+    fn expected() -> Cow<'static, str> {
+        "a number".into()
+    }
+
+    fn schema() -> Value {
+        json!({"type": "number"})
+    }
+
+    fn from_json(value: &Value) -> Option<Self> {
+        value.as_f64().filter(|number| number.is_finite())
+    }
+}
+
+impl FromJson for Uuid {
+    fn expected() -> Cow<'static, str> {
+        "a UUID".into()
+    }
+
+    fn schema() -> Value {
+        <Self as Printed>::schema()
+    }
+
+    /// Reads the hyphenated form, 36 characters, in either case.
+    fn from_json(value: &Value) -> Option<Self> {
+        let text = value.as_str().filter(|text| text.len() == 36)?;
+        Self::try_parse(text).ok()
     }
 }
 
@@ -206,31 +500,31 @@ impl FromJson for Vec<String> {
         "a list of strings".into()
     }
 
+    fn schema() -> Value {
+        json!({"type": "array", "items": {"type": "string"}})
+    }
+
     fn from_json(value: &Value) -> Option<Self> {
         value.as_array()?.iter().map(String::from_json).collect()
     }
 }
 
-macro_rules! words {
-    ($($name:ty)+) => {$(
-        impl FromJson for $name {
-            const FAULT: FieldErrorKind = FieldErrorKind::NotListed;
+/// A list of enumerated words.
+impl<T: Named> FromJson for Vec<T> {
+    const FAULT: FieldErrorKind = FieldErrorKind::NotListed;
 
-            fn expected() -> Cow<'static, str> {
-                format!("one of {}", Self::NAMES.join("; ")).into()
-            }
+    fn expected() -> Cow<'static, str> {
+        format!("a list, each entry one of {}", T::NAMES.join("; ")).into()
+    }
 
-            fn from_json(value: &Value) -> Option<Self> {
-                value.as_str().and_then(Self::from_name)
-            }
-        }
-    )+};
-}
+    fn schema() -> Value {
+        json!({"type": "array", "items": words(T::NAMES)})
+    }
 
-words! {
-    AniNumberFormat AniOverrideType AnchorsiteOverride CallingPreference DnisNumberFormat DtmfType EncryptedMedia
-    NoiseSuppression NoiseSuppressionEngine RoutingMethod RtcpPort SimultaneousRinging T38ReinviteSource
-    WebhookApiVersion
+    fn from_json(value: &Value) -> Option<Self> {
+        let entries = value.as_array()?.iter();
+        entries.map(|entry| T::from_name(entry.as_str()?)).collect()
+    }
 }
 
 #[cfg(test)]
@@ -289,6 +583,45 @@ mod tests {
         ] {
             assert_eq!(u32::from_json(&value), expected, "{value}");
         }
+    }
+
+    #[test]
+    fn a_reading_describes_itself() {
+        let described = record(|fields| {
+            let mut name = String::new();
+            fields.set("name", &mut name, String::new());
+            fields.limit("name", Limit::Chars(0, 255));
+            fields.set_nullable::<u32>("limit", &mut None);
+            fields.limit("limit", Limit::Range(1, 10));
+            let mut inner = fields.nested("/inner");
+            inner.set("on", &mut true, true);
+            if matches!(inner.get::<String>("why"), Sent::Absent | Sent::Null) {
+                inner.missing("why");
+            }
+            if name.is_empty() {
+                fields.missing("name");
+            }
+            Ok(())
+        });
+        assert_eq!(
+            described,
+            json!({
+                "type": "object",
+                "required": ["inner", "name"],
+                "properties": {
+                    "name": {"type": "string", "minLength": 1, "maxLength": 255},
+                    "limit": {"type": ["integer", "null"], "minimum": 1, "maximum": 10},
+                    "inner": {
+                        "type": "object",
+                        "required": ["why"],
+                        "properties": {
+                            "on": {"type": ["boolean", "null"]},
+                            "why": {"type": "string"},
+                        },
+                    },
+                },
+            })
+        );
     }
 
     #[test]

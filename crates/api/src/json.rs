@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequest, Request};
-use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
 use bytes::{Bytes, BytesMut};
 use ringtrip_model::{FieldError, FieldErrorKind};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::ApiError;
+use crate::operation::{Input, Operation};
 
 /// The largest body of a REST request.
 pub(crate) const MAX_BODY_BYTES: usize = 1 << 20;
@@ -66,6 +67,23 @@ impl<S: Sync> FromRequest<S> for IgnoredBody {
         read(request.into_body(), MAX_BODY_BYTES)
             .await
             .map(|_| Self)
+    }
+}
+
+impl Input for JsonObject {
+    fn describe(operation: &mut Operation) {
+        operation.reads_object();
+        IgnoredBody::describe(operation);
+        operation.fails(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        operation.fails(StatusCode::UNPROCESSABLE_ENTITY);
+    }
+}
+
+impl Input for IgnoredBody {
+    fn describe(operation: &mut Operation) {
+        operation.fails(StatusCode::BAD_REQUEST);
+        operation.fails(StatusCode::REQUEST_TIMEOUT);
+        operation.fails(StatusCode::PAYLOAD_TOO_LARGE);
     }
 }
 

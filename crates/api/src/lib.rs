@@ -24,11 +24,14 @@ mod fields;
 mod front;
 pub mod fuzz;
 mod json;
+mod openapi;
+mod operation;
 mod page;
 mod peer;
 mod query;
 mod respond;
 mod router;
+mod schema;
 mod uploads;
 mod v2;
 
@@ -38,6 +41,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::http::HeaderValue;
 pub use error::{ApiError, AuthFailure, Place};
+pub use openapi::document;
 pub use peer::Peer;
 use ringtrip_cluster::Bus;
 use ringtrip_model::{Generator, Timestamp};

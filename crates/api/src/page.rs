@@ -1,6 +1,7 @@
 //! Pagination and sorting of lists.
 
 use ringtrip_store::Page;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::{ApiError, Place};
@@ -26,6 +27,19 @@ impl PageRequest {
     ///
     /// 400 for what is no whole number in range.
     pub(crate) fn read(query: &Query, default_size: u32) -> Result<Self, ApiError> {
+        Self::read_up_to(query, default_size, MAX_SIZE)
+    }
+
+    /// As [`PageRequest::read`], for lists whose pages may not be as large.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub(crate) fn read_up_to(
+        query: &Query,
+        default_size: u32,
+        max_size: u32,
+    ) -> Result<Self, ApiError> {
         let one = |alias, name, pointer: &'static str, default, max: u32| {
             let Some(text) = query.get(alias).or_else(|| query.get(name)) else {
                 return Ok(default);
@@ -46,7 +60,7 @@ impl PageRequest {
                 "page[size]",
                 "page/size",
                 default_size,
-                MAX_SIZE,
+                max_size,
             )?,
         })
     }
@@ -63,7 +77,8 @@ impl PageRequest {
 }
 
 /// The `meta` of a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "PaginationMeta")]
 pub(crate) struct Meta {
     page_number: u32,
     page_size: u32,

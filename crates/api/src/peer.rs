@@ -6,6 +6,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
+use crate::operation::Input;
+
 /// The other end of a request. The listener puts one into every request's extensions; a handler
 /// takes it as an argument. Without one nothing is known: a request of nowhere, and not secure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +39,8 @@ impl<S: Sync> FromRequestParts<S> for Peer {
         Ok(parts.extensions.get().copied().unwrap_or(Self::UNKNOWN))
     }
 }
+
+impl Input for Peer {}
 
 #[cfg(test)]
 mod tests {

@@ -2,9 +2,12 @@
 //! joined by commas.
 
 use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
 use axum::http::request::Parts;
 
 use crate::error::{ApiError, Place};
+use crate::operation::{Input, Operation};
+use crate::schema::Named;
 
 /// How many parameters a query may hold.
 const MAX_PARAMETERS: usize = 256;
@@ -57,6 +60,46 @@ impl Query {
         self.operator(field, Some(operator))
     }
 
+    /// Reads `filter[<field>]` as one word of those that a `T` has.
+    ///
+    /// # Errors
+    ///
+    /// 400 for any other.
+    #[allow(dead_code, reason = "for resources that are being added")]
+    pub(crate) fn filter_word<T: Named>(&self, field: &str) -> Result<Option<T>, ApiError> {
+        let read = |text| T::from_name(text).ok_or_else(|| not_listed::<T>(field));
+        self.filter(field).map(read).transpose()
+    }
+
+    /// Reads `filter[<field>]` as one word of those that a `T` has, or several with commas between.
+    ///
+    /// # Errors
+    ///
+    /// 400 for any other.
+    pub(crate) fn filter_words<T: Named>(&self, field: &str) -> Result<Option<Vec<T>>, ApiError> {
+        let Some(text) = self.filter(field) else {
+            return Ok(None);
+        };
+        let words = text.split(',').map(|word| T::from_name(word.trim()));
+        let words: Option<Vec<_>> = words.collect();
+        words.map(Some).ok_or_else(|| not_listed::<T>(field))
+    }
+
+    /// Reads `filter[<field>]` with `parse`; `expected` completes "filter[…] must be …".
+    ///
+    /// # Errors
+    ///
+    /// 400 for what `parse` does not take.
+    pub(crate) fn filter_parsed<T>(
+        &self,
+        field: &str,
+        expected: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, ApiError> {
+        let read = |text| parse(text).ok_or_else(|| invalid_filter(field, expected));
+        self.filter(field).map(read).transpose()
+    }
+
     fn operator(&self, field: &str, operator: Option<&str>) -> Option<&str> {
         let matches = |name: &str| {
             let rest = name
@@ -86,6 +129,26 @@ impl<S: Sync> FromRequestParts<S> for Query {
             .uri
             .query()
             .map_or_else(|| Ok(Self::default()), Self::parse)
+    }
+}
+
+impl Input for Query {
+    fn describe(operation: &mut Operation) {
+        operation.fails(StatusCode::BAD_REQUEST);
+        // U+0000 in a query.
+        operation.fails(StatusCode::UNPROCESSABLE_ENTITY);
+    }
+}
+
+fn not_listed<T: Named>(field: &str) -> ApiError {
+    invalid_filter(field, &format!("one of {}", T::NAMES.join("; ")))
+}
+
+fn invalid_filter(field: &str, expected: &str) -> ApiError {
+    let name = format!("filter[{field}]");
+    ApiError::InvalidQuery {
+        detail: format!("{name} must be {expected}."),
+        place: Place::Parameter(name.into()),
     }
 }
 
@@ -122,6 +185,8 @@ fn decode(text: &str) -> Result<String, ApiError> {
 
 #[cfg(test)]
 mod tests {
+    use ringtrip_model::TelephonyCredentialStatus::{self, Active, Expired};
+
     use super::*;
 
     fn check(raw: &str, expected: &[(&str, &str)]) {
@@ -175,6 +240,38 @@ mod tests {
         assert_eq!(query.filter("c"), Some("3"));
         assert_eq!(query.filter("o.p"), Some("4"));
         assert_eq!(query.filter("o"), None);
+    }
+
+    #[test]
+    fn filters_are_read_as_what_they_are() {
+        let query = Query::parse("filter[a]=active&filter[b]=active,expired&filter[c]=17").unwrap();
+        assert_eq!(query.filter_word("a").unwrap(), Some(Active));
+        assert_eq!(
+            query.filter_words("b").unwrap(),
+            Some(vec![Active, Expired])
+        );
+        assert_eq!(query.filter_words("a").unwrap(), Some(vec![Active]));
+        assert_eq!(
+            query.filter_word::<TelephonyCredentialStatus>("d").unwrap(),
+            None
+        );
+        let number = |text: &str| text.parse::<u32>().ok();
+        assert_eq!(
+            query.filter_parsed("c", "a number", number).unwrap(),
+            Some(17)
+        );
+        let refused = query.filter_parsed("a", "a number", number).unwrap_err();
+        let ApiError::InvalidQuery { place, detail } = refused else {
+            panic!()
+        };
+        assert_eq!(place, Place::Parameter("filter[a]".into()));
+        assert_eq!(detail, "filter[a] must be a number.");
+        assert!(query.filter_word::<TelephonyCredentialStatus>("b").is_err());
+        assert!(
+            query
+                .filter_words::<TelephonyCredentialStatus>("c")
+                .is_err()
+        );
     }
 
     #[test]

@@ -1,14 +1,18 @@
 //! The shapes of answers.
 
-use std::fmt::Display;
+use std::borrow::Cow;
 
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
 
+use crate::operation::{Answer, Operation, schema_of};
 use crate::page::Meta;
+use crate::schema::{Named, Printed, words};
 
 /// One object: `{"data": {…}}`.
 #[derive(Debug, Serialize)]
@@ -35,9 +39,110 @@ pub(crate) struct CreatedText(pub(crate) String);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Text<T>(pub(crate) T);
 
-impl<T: Display> Serialize for Text<T> {
+/// Prints a value by its name, as one of the words that its type has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Word<T>(pub(crate) T);
+
+/// Nothing at all, with status 204.
+#[derive(Debug, Clone, Copy)]
+#[allow(dead_code, reason = "for resources that are being added")]
+pub(crate) struct NoContent;
+
+impl<T: Printed> Serialize for Text<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)
+    }
+}
+
+impl<T: Named> Serialize for Word<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.name())
+    }
+}
+
+impl<T: Printed> JsonSchema for Text<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Text".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        inline(T::schema())
+    }
+}
+
+impl<T: Named> JsonSchema for Word<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Word".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        inline(words(T::NAMES))
+    }
+}
+
+fn inline(schema: Value) -> Schema {
+    Schema::try_from(schema).expect("these schemas are objects")
+}
+
+impl<T: JsonSchema> Answer for Data<T> {
+    fn describe(operation: &mut Operation, schemas: &mut SchemaGenerator) {
+        operation.answers(StatusCode::OK, JSON, data::<T>(schemas));
+    }
+}
+
+impl<T: JsonSchema> Answer for Created<T> {
+    fn describe(operation: &mut Operation, schemas: &mut SchemaGenerator) {
+        operation.answers(StatusCode::CREATED, JSON, data::<T>(schemas));
+    }
+}
+
+impl<T: JsonSchema> Answer for List<T> {
+    fn describe(operation: &mut Operation, schemas: &mut SchemaGenerator) {
+        let schema = json!({
+            "type": "object",
+            "properties": {
+                "data": {"type": "array", "items": schema_of::<T>(schemas)},
+                "meta": schema_of::<Meta>(schemas),
+            },
+            "required": ["data", "meta"],
+        });
+        operation.answers(StatusCode::OK, JSON, schema);
+    }
+}
+
+impl Answer for CreatedText {
+    fn describe(operation: &mut Operation, _: &mut SchemaGenerator) {
+        operation.answers(StatusCode::CREATED, "text/plain", json!({"type": "string"}));
+    }
+}
+
+impl Answer for NoContent {
+    fn describe(operation: &mut Operation, _: &mut SchemaGenerator) {
+        operation.answers_nothing(StatusCode::NO_CONTENT);
+    }
+}
+
+fn data<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Value {
+    json!({
+        "type": "object",
+        "properties": {"data": schema_of::<T>(schemas)},
+        "required": ["data"],
+    })
+}
+
+const JSON: &str = "application/json";
+
+impl IntoResponse for NoContent {
+    fn into_response(self) -> Response {
+        StatusCode::NO_CONTENT.into_response()
     }
 }
 
@@ -74,7 +179,7 @@ pub(crate) fn json<T: Serialize>(status: StatusCode, capacity: usize, value: &T)
     let mut text = Vec::with_capacity(capacity);
     serde_json::to_writer(&mut text, value)
         .expect("answers are made of plain structs, which serialize into memory");
-    answer(status, "application/json", Body::from(text))
+    answer(status, JSON, Body::from(text))
 }
 
 fn answer(status: StatusCode, content_type: &'static str, body: Body) -> Response {

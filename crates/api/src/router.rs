@@ -3,11 +3,13 @@
 use axum::Router;
 use axum::extract::Request;
 use axum::routing::{MethodRouter, delete, get, patch, post};
+use schemars::SchemaGenerator;
 
 use crate::error::ApiError;
 use crate::front::Front;
+use crate::operation::Operation;
 use crate::v2::{credential_connections, telephony_credentials, whoami};
-use crate::{Api, call_report};
+use crate::{Api, call_report, openapi};
 
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub enum Access {
     Key,
     /// Whoever knows the id that a session of ours was given for its call reports.
     CallReportId,
+    /// Everyone.
+    Open,
 }
 
 /// A line of the route table.
@@ -30,7 +34,7 @@ pub struct Route {
 }
 
 macro_rules! routes {
-    ($($register:ident $path:literal $access:ident => $handler:path;)+) => {
+    ($($register:ident $path:literal $access:ident => $module:ident::$handler:ident;)+) => {
         /// Every route there is, in the order of the resources.
         pub const ROUTES: &[Route] = &[
             $(Route { method: method_name(stringify!($register)), path: $path, access: Access::$access },)+
@@ -38,8 +42,21 @@ macro_rules! routes {
 
         fn routes() -> Router<Api> {
             let mut router = Router::new();
-            $(router = router.route($path, MethodRouter::from($register($handler)));)+
+            $(router = router.route($path, MethodRouter::from($register($module::$handler)));)+
             router
+        }
+
+        /// Describes every route, in the order of the table: the module and the name of its handler, and the
+        /// operation that the module's `operations` declares under the same name.
+        pub(crate) fn operations(
+            schemas: &mut SchemaGenerator,
+        ) -> Vec<(Route, &'static str, &'static str, Operation)> {
+            vec![$((
+                Route { method: method_name(stringify!($register)), path: $path, access: Access::$access },
+                stringify!($module),
+                stringify!($handler),
+                $module::operations::$handler().of($module::$handler, schemas),
+            ),)+]
         }
     };
 }
@@ -63,6 +80,8 @@ routes! {
                                                          Key => credential_connections::check_registration_status;
 
     post   "/call_report"                                CallReportId => call_report::create;
+
+    get    "/openapi.json"                               Open => openapi::retrieve;
 }
 
 /// Builds the router of the whole API. It answers every path and every method, so mount it as a

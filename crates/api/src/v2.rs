@@ -8,10 +8,13 @@ use std::future::Future;
 use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
 use tokio::task::JoinHandle;
 
 use crate::error::ApiError;
+use crate::operation::{Input, Operation};
+use crate::schema::Printed;
 
 /// The id in a path. What no id looks like is as unknown as an id that nothing has.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +31,13 @@ impl<S: Send + Sync, T: FromStr> FromRequestParts<S> for PathId<T> {
         id.and_then(|(_, text)| text.parse().ok())
             .map(Self)
             .ok_or(ApiError::NotFound)
+    }
+}
+
+impl<T: Printed> Input for PathId<T> {
+    fn describe(operation: &mut Operation) {
+        operation.in_path("id", T::schema());
+        operation.fails(StatusCode::NOT_FOUND);
     }
 }
 

@@ -57,6 +57,18 @@ pub enum TelephonyCredentialStatus {
 }
 
 impl TelephonyCredentialStatus {
+    /// The names of all of them.
+    pub const NAMES: &[&str] = &["active", "inactive", "expired"];
+
+    /// Returns the name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Inactive => "inactive",
+            Self::Expired => "expired",
+        }
+    }
+
     /// Reads `active`, `inactive` or `expired`.
     pub fn from_name(name: &str) -> Option<Self> {
         match name {

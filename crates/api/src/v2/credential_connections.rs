@@ -5,22 +5,22 @@ mod response;
 
 use axum::extract::State;
 use ringtrip_model::{
-    ConnectionSettings, CredentialConnection, CredentialConnectionId, FieldErrors,
-    NewCredentialConnection, OutboundVoiceProfileId, RevokeScope, Secret,
+    CredentialConnection, CredentialConnectionId, OutboundVoiceProfileId, RevokeScope,
 };
 use ringtrip_store::{
     ChangedConnection, CredentialConnectionFilter, CredentialConnectionOrder,
     CredentialConnectionSort,
 };
 
-use self::request::Parts;
+use self::request::{read_change, read_new};
 use self::response::{Connection, Registration};
 use super::{PathId, to_the_end};
 use crate::Api;
 use crate::auth::Caller;
 use crate::error::{ApiError, Place};
-use crate::fields::check;
+use crate::fields;
 use crate::json::{IgnoredBody, JsonObject};
+use crate::operation::Operation;
 use crate::page::{PageRequest, read_sort};
 use crate::query::Query;
 use crate::respond::{Created, Data, List};
@@ -51,35 +51,66 @@ fn is_registered(api: &Api, connection: &CredentialConnection) -> bool {
     !api.bus().devices(&connection.user_name).is_empty()
 }
 
+pub(crate) mod operations {
+    use super::{
+        DEFAULT_PAGE_SIZE, MIN_CONTAINS_CHARS, Operation, SORTS, read_change, read_new, request,
+    };
+    use serde_json::json;
+
+    pub(crate) fn create() -> Operation {
+        Operation::new("Create a credential connection")
+            .body(|fields, sample| read_new(fields, sample.account, sample.now, &mut sample.rng))
+    }
+
+    pub(crate) fn list() -> Operation {
+        Operation::new("List credential connections")
+            .paged(DEFAULT_PAGE_SIZE)
+            .sorted(SORTS)
+            .query(
+                "filter[connection_name][contains]",
+                json!({"type": "string", "minLength": MIN_CONTAINS_CHARS}),
+                "Those whose name holds this text, whatever the case.",
+            )
+            .filter::<String>(
+                "outbound_voice_profile_id",
+                "Those that dial by this profile.",
+            )
+            .filter::<String>("outbound.outbound_voice_profile_id", "The same.")
+            .filter::<String>("fqdn", "Of no credential connection: finds none.")
+    }
+
+    pub(crate) fn retrieve() -> Operation {
+        Operation::new("Retrieve a credential connection")
+    }
+
+    pub(crate) fn update() -> Operation {
+        Operation::new("Update a credential connection")
+            .description("What is not sent stays as it is; objects are merged, lists replaced.")
+            .body(|fields, sample| {
+                let mut connection = request::example(sample.account, sample.now, &mut sample.rng);
+                read_change(fields, &mut connection)
+            })
+    }
+
+    pub(crate) fn delete() -> Operation {
+        Operation::new("Delete a credential connection")
+            .description("Its credentials go with it. Answers with what was deleted.")
+    }
+
+    pub(crate) fn check_registration_status() -> Operation {
+        Operation::new("Tell whether the connection's own user is registered")
+    }
+}
+
 pub(crate) async fn create(
     caller: Caller,
     State(api): State<Api>,
     JsonObject(body): JsonObject,
 ) -> Result<Created<Connection>, ApiError> {
-    let mut faults = Vec::new();
-    let (mut name, mut user_name) = (String::new(), String::new());
-    let mut password = Secret::new(String::new());
-    let mut settings = ConnectionSettings::default();
-    let parts = Parts {
-        connection_name: &mut name,
-        user_name: &mut user_name,
-        password: &mut password,
-        settings: &mut settings,
-    };
-    request::apply(&body, parts, &mut faults);
     let now = api.now();
-    let checked = api.with_generator(|rng| {
-        NewCredentialConnection::new(
-            caller.account,
-            name,
-            user_name,
-            password.expose().as_str(),
-            settings,
-            now,
-            rng,
-        )
-    });
-    let new = check(faults, checked)?;
+    let new = fields::read(&body, |fields| {
+        api.with_generator(|rng| read_new(fields, caller.account, now, rng))
+    })?;
     let connection = api.store().insert_credential_connection(new).await?;
     Ok(Created(shown(&api, connection)))
 }
@@ -163,17 +194,7 @@ pub(crate) async fn update(
     let now = api.now();
     to_the_end(async move {
         let change = move |connection: &mut CredentialConnection| {
-            let mut faults = Vec::new();
-            request::apply(&body, Parts::of(connection), &mut faults);
-            let values = connection.normalize_and_validate();
-            check(
-                faults,
-                if values.is_empty() {
-                    Ok(())
-                } else {
-                    Err(FieldErrors(values))
-                },
-            )
+            fields::read(&body, |fields| read_change(fields, connection))
         };
         let changed = api
             .store()

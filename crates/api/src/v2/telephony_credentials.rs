@@ -1,21 +1,24 @@
 //! `/v2/telephony_credentials`: generated SIP users, and the access tokens made for them.
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use ringtrip_model::{
-    AccountId, CredentialConnectionId, FieldError, FieldErrorKind, Generator,
-    NewTelephonyCredential, RevokeScope, Secret, TelephonyCredential, TelephonyCredentialId,
-    TelephonyCredentialPatch, TelephonyCredentialStatus, Timestamp, access_token,
+    AccountId, CredentialConnectionId, FieldError, FieldErrorKind, FieldErrors, Generator,
+    MAX_LABEL_CHARS, NewTelephonyCredential, RevokeScope, Secret, TelephonyCredential,
+    TelephonyCredentialId, TelephonyCredentialPatch, TelephonyCredentialStatus, Timestamp,
+    access_token,
 };
 use ringtrip_store::{ChangedCredential, TelephonyCredentialFilter};
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
-use serde_json::{Map, Value};
 
 use super::{PathId, to_the_end};
 use crate::Api;
 use crate::auth::Caller;
-use crate::error::{ApiError, Place};
-use crate::fields::{Fields, Sent, check};
+use crate::error::ApiError;
+use crate::fields::{self, Fields, Limit, Sent};
 use crate::json::{IgnoredBody, JsonObject};
+use crate::operation::Operation;
 use crate::page::PageRequest;
 use crate::query::Query;
 use crate::respond::{Created, CreatedText, Data, List, Text};
@@ -24,15 +27,19 @@ use crate::respond::{Created, CreatedText, Data, List, Text};
 const DEFAULT_PAGE_SIZE: u32 = 50;
 
 /// A credential as it is shown. The tag never is.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TelephonyCredential")]
 pub(crate) struct Credential {
-    id: TelephonyCredentialId,
+    id: Text<TelephonyCredentialId>,
+    #[schemars(extend("const" = "credential"))]
     record_type: &'static str,
     name: String,
     expired: bool,
     user_id: Text<AccountId>,
+    #[schemars(regex(pattern = "^connection:[1-9][0-9]{0,18}$"))]
     resource_id: String,
     #[serde(serialize_with = "exposed")]
+    #[schemars(with = "String", regex(pattern = "^[0-9a-f]{32}$"))]
     sip_password: Secret<String>,
     sip_username: String,
     created_at: Text<Timestamp>,
@@ -43,7 +50,7 @@ pub(crate) struct Credential {
 impl Credential {
     fn new(credential: TelephonyCredential, now: Timestamp) -> Self {
         Self {
-            id: credential.id,
+            id: Text(credential.id),
             record_type: "credential",
             expired: credential.expired_at(now),
             name: credential.name,
@@ -73,35 +80,55 @@ struct Request {
 }
 
 impl Request {
-    fn read(body: &Map<String, Value>, faults: &mut Vec<FieldError>) -> Self {
-        let mut fields = Fields::new(body, faults);
-        let connection = match fields.get::<String>("connection_id") {
-            Sent::Absent => Sent::Absent,
-            Sent::Null => Sent::Null,
-            Sent::Refused => Sent::Refused,
-            Sent::Value(text) if text.trim().is_empty() => Sent::Null,
-            Sent::Value(text) => match text.parse() {
-                Ok(id) => Sent::Value(id),
-                Err(_) => {
-                    let what = "The connection does not exist.".to_owned();
-                    fields.refuse("connection_id", FieldErrorKind::NoSuchResource, what);
-                    Sent::Refused
-                }
-            },
-        };
-        let expected = "an ISO 8601 date with a time, such as 2026-11-21T09:30:00Z";
+    /// Reads a request; one that makes a credential must name its connection.
+    fn read(fields: &mut Fields<'_>, makes: bool) -> Self {
+        let connection = fields.get_reference("connection_id", "connection");
+        if matches!(connection, Sent::Null) || makes && matches!(connection, Sent::Absent) {
+            fields.missing("connection_id");
+        }
+        fields.limit("name", Limit::Chars(0, MAX_LABEL_CHARS));
+        fields.limit("tag", Limit::Chars(0, MAX_LABEL_CHARS));
         Self {
             connection,
             name: fields.get("name"),
             tag: fields.get("tag"),
-            expires_at: fields.get_parsed(
-                "expires_at",
-                FieldErrorKind::Invalid,
-                expected,
-                |text| text.parse().ok(),
-            ),
+            expires_at: fields.get("expires_at"),
         }
     }
+}
+
+/// Reads a new credential.
+fn read_new(
+    fields: &mut Fields<'_>,
+    account: AccountId,
+    now: Timestamp,
+    rng: &mut Generator,
+) -> Result<NewTelephonyCredential, FieldErrors> {
+    let request = Request::read(fields, true);
+    NewTelephonyCredential::new(
+        account,
+        // A credential without a connection is never stored: the fault has been noted above.
+        optional(request.connection).unwrap_or(CredentialConnectionId::from_i64(0)),
+        optional(request.name),
+        optional(request.tag),
+        optional(request.expires_at),
+        now,
+        rng,
+    )
+}
+
+/// Reads a change of a credential.
+fn read_patch(fields: &mut Fields<'_>) -> Result<TelephonyCredentialPatch, FieldErrors> {
+    let request = Request::read(fields, false);
+    let patch = TelephonyCredentialPatch {
+        connection: optional(request.connection),
+        // Null gives the default name again, as a blank one does.
+        name: change(request.name).map(Option::unwrap_or_default),
+        tag: change(request.tag),
+        expires_at: change(request.expires_at),
+    };
+    patch.check()?;
+    Ok(patch)
 }
 
 /// Turns a field that cannot be told apart from an absent one into an option.
@@ -121,31 +148,66 @@ fn change<T>(sent: Sent<T>) -> Option<Option<T>> {
     }
 }
 
+pub(crate) mod operations {
+    use super::{
+        DEFAULT_PAGE_SIZE, Operation, StatusCode, TelephonyCredentialStatus, read_new, read_patch,
+    };
+
+    pub(crate) fn create() -> Operation {
+        Operation::new("Create a telephony credential")
+            .body(|fields, sample| read_new(fields, sample.account, sample.now, &mut sample.rng))
+    }
+
+    pub(crate) fn list() -> Operation {
+        Operation::new("List telephony credentials")
+            .paged(DEFAULT_PAGE_SIZE)
+            .filter::<String>("tag", "Those with this tag.")
+            .filter::<String>("name", "Those with this name.")
+            .filter_any(
+                "status",
+                TelephonyCredentialStatus::NAMES,
+                "Those in one of these states.",
+            )
+            .filter::<String>("resource_id", "connection: and the id of their connection.")
+            .filter::<String>("sip_username", "The one with this user name.")
+    }
+
+    pub(crate) fn retrieve() -> Operation {
+        Operation::new("Retrieve a telephony credential")
+    }
+
+    pub(crate) fn update() -> Operation {
+        Operation::new("Update a telephony credential")
+            .description(
+                "What is not sent stays as it is. An expired credential can only be deleted.",
+            )
+            .body(|fields, _| read_patch(fields))
+    }
+
+    pub(crate) fn delete() -> Operation {
+        Operation::new("Delete a telephony credential")
+            .description("Ends the sessions that its tokens opened. Answers with what was deleted.")
+    }
+
+    pub(crate) fn create_token() -> Operation {
+        Operation::new("Create an access token for a telephony credential")
+            .description(
+                "A JWT that a client logs in with, for 24 hours or until the credential ends. An expired \
+                 credential gets none.",
+            )
+            .may_fail(StatusCode::UNPROCESSABLE_ENTITY)
+    }
+}
+
 pub(crate) async fn create(
     caller: Caller,
     State(api): State<Api>,
     JsonObject(body): JsonObject,
 ) -> Result<Created<Credential>, ApiError> {
-    let mut faults = Vec::new();
-    let request = Request::read(&body, &mut faults);
-    if matches!(request.connection, Sent::Absent | Sent::Null) {
-        faults.insert(0, FieldError::missing("/connection_id"));
-    }
     let now = api.now();
-    // A credential without a connection is never stored: the fault has been noted above.
-    let connection = optional(request.connection).unwrap_or(CredentialConnectionId::from_i64(0));
-    let checked = api.with_generator(|rng| {
-        NewTelephonyCredential::new(
-            caller.account,
-            connection,
-            optional(request.name),
-            optional(request.tag),
-            optional(request.expires_at),
-            now,
-            rng,
-        )
-    });
-    let new = check(faults, checked)?;
+    let new = fields::read(&body, |fields| {
+        api.with_generator(|rng| read_new(fields, caller.account, now, rng))
+    })?;
     let credential = api.store().insert_telephony_credential(new).await?;
     Ok(Created(Credential::new(credential, now)))
 }
@@ -160,15 +222,12 @@ pub(crate) async fn list(
         tag: query.filter("tag").map(str::to_owned),
         name: query.filter("name").map(str::to_owned),
         sip_username: query.filter("sip_username").map(str::to_owned),
-        connection: query
-            .filter("resource_id")
-            .map(read_resource_id)
-            .transpose()?,
-        status: query
-            .filter("status")
-            .map(read_status)
-            .transpose()?
-            .flatten(),
+        connection: query.filter_parsed(
+            "resource_id",
+            "connection: and the id of a connection",
+            |text| text.strip_prefix(RESOURCE_PREFIX)?.parse().ok(),
+        )?,
+        status: query.filter_words("status")?.and_then(one_status),
     };
     let now = api.now();
     let found = api
@@ -185,34 +244,15 @@ pub(crate) async fn list(
     })
 }
 
-fn read_resource_id(text: &str) -> Result<CredentialConnectionId, ApiError> {
-    text.strip_prefix(RESOURCE_PREFIX)
-        .and_then(|id| id.parse().ok())
-        .ok_or_else(|| ApiError::InvalidQuery {
-            place: Place::Parameter("filter[resource_id]".into()),
-            detail: "filter[resource_id] must be connection: and the id of a connection."
-                .to_owned(),
-        })
-}
-
-/// Reads one status, or several with commas between; all there are is as good as none.
-fn read_status(text: &str) -> Result<Option<TelephonyCredentialStatus>, ApiError> {
+/// Brings several statuses down to the one that is filtered by; all there are is as good as none.
+fn one_status(asked: Vec<TelephonyCredentialStatus>) -> Option<TelephonyCredentialStatus> {
     use TelephonyCredentialStatus::{Active, Expired, Inactive};
-    let mut asked = Vec::new();
-    for name in text.split(',') {
-        asked.push(TelephonyCredentialStatus::from_name(name).ok_or_else(|| {
-            ApiError::InvalidQuery {
-                place: Place::Parameter("filter[status]".into()),
-                detail: "filter[status] must be active, inactive or expired.".to_owned(),
-            }
-        })?);
-    }
-    Ok(match (asked.contains(&Active), asked.contains(&Expired)) {
+    match (asked.contains(&Active), asked.contains(&Expired)) {
         (true, true) => None,
         (true, false) => Some(Active),
         (false, true) => Some(Expired),
         (false, false) => Some(Inactive),
-    })
+    }
 }
 
 pub(crate) async fn retrieve(
@@ -233,24 +273,15 @@ pub(crate) async fn update(
     PathId(id): PathId<TelephonyCredentialId>,
     JsonObject(body): JsonObject,
 ) -> Result<Data<Credential>, ApiError> {
-    let mut faults = Vec::new();
-    let request = Request::read(&body, &mut faults);
-    if matches!(request.connection, Sent::Null) {
-        faults.insert(0, FieldError::missing("/connection_id"));
-    }
-    let patch = TelephonyCredentialPatch {
-        connection: optional(request.connection),
-        // Null gives the default name again, as a blank one does.
-        name: change(request.name).map(Option::unwrap_or_default),
-        tag: change(request.tag),
-        expires_at: change(request.expires_at),
+    let patch = match fields::read(&body, read_patch) {
+        Ok(patch) => patch,
+        // Nothing can be wrong about what does not exist.
+        Err(faults) => {
+            let found = api.store().telephony_credential(caller.account, id).await?;
+            return Err(found.map_or(ApiError::NotFound, |_| faults.into()));
+        }
     };
     let now = api.now();
-    if let Err(faults) = check(faults, patch.check()) {
-        // Nothing can be wrong about what does not exist.
-        let found = api.store().telephony_credential(caller.account, id).await?;
-        return Err(found.map_or(ApiError::NotFound, |_| faults.into()));
-    }
     let after = to_the_end(async move {
         let changed = api
             .store()

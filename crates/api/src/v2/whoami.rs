@@ -2,16 +2,20 @@
 
 use axum::extract::State;
 use ringtrip_model::{Account, AccountId, Timestamp};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::Api;
 use crate::auth::Caller;
 use crate::error::ApiError;
+use crate::operation::Operation;
 use crate::respond::{Data, Text};
 
 /// A tenant, who is user and organization in one.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Whoami")]
 pub(crate) struct User {
+    #[schemars(extend("const" = "whoami"))]
     record_type: &'static str,
     user_id: Text<AccountId>,
     email: String,
@@ -19,6 +23,14 @@ pub(crate) struct User {
     organization_name: String,
     created_at: Text<Timestamp>,
     updated_at: Text<Timestamp>,
+}
+
+pub(crate) mod operations {
+    use super::Operation;
+
+    pub(crate) fn retrieve() -> Operation {
+        Operation::new("Tell whose key this is")
+    }
 }
 
 pub(crate) async fn retrieve(

@@ -5,10 +5,13 @@
 
 mod bad_input;
 mod call_report;
+mod contract;
 mod credential_connections;
 mod cross_origin;
+mod document;
 mod envelope;
 mod fuzz;
+mod objects;
 mod route_table;
 mod sdk_habits;
 mod support;

@@ -13,6 +13,8 @@ use ringtrip_store::Store;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
+use crate::document::assert_documented;
+
 #[path = "../../../store/tests/support/database.rs"]
 mod database;
 use database::Database;
@@ -103,14 +105,19 @@ impl World {
         self.clock.fetch_add(secs * 1_000_000, Ordering::Relaxed);
     }
 
+    /// Sends a request, and checks that its answer is one that the document tells of.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let method = request.method().to_string();
+        let path = request.uri().path().to_owned();
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
-        Answer {
+        let answer = Answer {
             status: parts.status.as_u16(),
             headers: parts.headers,
             body: to_bytes(body, usize::MAX).await.unwrap(),
-        }
+        };
+        assert_documented(&method, &path, &answer);
+        answer
     }
 
     pub(crate) async fn request(

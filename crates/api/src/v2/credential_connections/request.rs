@@ -1,24 +1,25 @@
 //! Reads what a request says about a connection onto what is there already.
 
 use ringtrip_model::{
-    ConnectionSettings, CredentialConnection, FieldError, FieldErrorKind, InboundSettings,
-    OutboundSettings, Secret,
+    AccountId, ConnectionSettings, CredentialConnection, FieldErrorKind, FieldErrors, Generator,
+    InboundSettings, MAX_CODECS, MAX_LABEL_CHARS, MAX_TAGS, MAX_URL_CHARS, NewCredentialConnection,
+    OutboundSettings, Secret, Timestamp,
 };
-use serde_json::{Map, Value};
 
-use crate::fields::{Fields, Sent};
+use crate::fields::{COUNTRY, Fields, Limit, Sent, URL};
+use crate::schema::Printed;
 
 /// What a request can set.
-pub(super) struct Parts<'a> {
-    pub(super) connection_name: &'a mut String,
-    pub(super) user_name: &'a mut String,
-    pub(super) password: &'a mut Secret<String>,
-    pub(super) settings: &'a mut ConnectionSettings,
+struct Parts<'a> {
+    connection_name: &'a mut String,
+    user_name: &'a mut String,
+    password: &'a mut Secret<String>,
+    settings: &'a mut ConnectionSettings,
 }
 
 impl<'a> Parts<'a> {
     /// Takes the parts of a connection that is there already.
-    pub(super) const fn of(connection: &'a mut CredentialConnection) -> Self {
+    const fn of(connection: &'a mut CredentialConnection) -> Self {
         Self {
             connection_name: &mut connection.connection_name,
             user_name: &mut connection.user_name,
@@ -28,6 +29,60 @@ impl<'a> Parts<'a> {
     }
 }
 
+/// Reads a new connection.
+pub(super) fn read_new(
+    fields: &mut Fields<'_>,
+    account: AccountId,
+    now: Timestamp,
+    rng: &mut Generator,
+) -> Result<NewCredentialConnection, FieldErrors> {
+    let (mut name, mut user_name) = (String::new(), String::new());
+    let mut password = Secret::new(String::new());
+    let mut settings = ConnectionSettings::default();
+    let parts = Parts {
+        connection_name: &mut name,
+        user_name: &mut user_name,
+        password: &mut password,
+        settings: &mut settings,
+    };
+    apply(fields, parts);
+    let password = password.expose().as_str();
+    NewCredentialConnection::new(account, name, user_name, password, settings, now, rng)
+}
+
+/// Reads a change onto a connection.
+pub(super) fn read_change(
+    fields: &mut Fields<'_>,
+    connection: &mut CredentialConnection,
+) -> Result<(), FieldErrors> {
+    apply(fields, Parts::of(connection));
+    let faults = connection.normalize_and_validate();
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(FieldErrors(faults))
+    }
+}
+
+/// Makes the connection that a change is described on.
+pub(super) fn example(
+    account: AccountId,
+    now: Timestamp,
+    rng: &mut Generator,
+) -> CredentialConnection {
+    NewCredentialConnection::new(
+        account,
+        "main",
+        "alice1",
+        "correct horse",
+        ConnectionSettings::default(),
+        now,
+        rng,
+    )
+    .expect("these values are valid")
+    .into_connection()
+}
+
 /// Applies a body to a connection's parts: on a new connection these hold the defaults, on a stored one what it
 /// has, so that nested objects are merged and lists replaced.
 ///
@@ -35,8 +90,11 @@ impl<'a> Parts<'a> {
 /// becomes empty, which its check reports as missing. Unknown fields are passed over.
 ///
 /// A value of a wrong type is refused everywhere; Telnyx was seen to keep `[]` for codecs that are no list.
-pub(super) fn apply(body: &Map<String, Value>, parts: Parts<'_>, faults: &mut Vec<FieldError>) {
-    let mut fields = Fields::new(body, faults);
+fn apply(fields: &mut Fields<'_>, parts: Parts<'_>) {
+    fields.limit("connection_name", Limit::Chars(1, MAX_LABEL_CHARS));
+    fields.limit("user_name", Limit::Chars(4, 32));
+    fields.limit("user_name", Limit::Pattern("^[0-9A-Za-z]*$"));
+    fields.limit("password", Limit::Chars(8, 128));
     fields.set("connection_name", parts.connection_name, String::new());
     fields.set("user_name", parts.user_name, String::new());
     match fields.get("password") {
@@ -75,19 +133,25 @@ pub(super) fn apply(body: &Map<String, Value>, parts: Parts<'_>, faults: &mut Ve
         unset.onnet_t38_passthrough_enabled,
     );
     set_id(
-        &mut fields,
+        fields,
         "ios_push_credential_id",
         FieldErrorKind::Invalid,
         "a UUID",
         &mut s.ios_push_credential_id,
     );
     set_id(
-        &mut fields,
+        fields,
         "android_push_credential_id",
         FieldErrorKind::Invalid,
         "a UUID",
         &mut s.android_push_credential_id,
     );
+    fields.limit("webhook_event_url", URL);
+    fields.limit("webhook_event_failover_url", URL);
+    fields.limit("webhook_event_url", Limit::Chars(0, MAX_URL_CHARS));
+    fields.limit("webhook_event_failover_url", Limit::Chars(0, MAX_URL_CHARS));
+    fields.limit("webhook_timeout_secs", Limit::Range(0, 30));
+    fields.limit("tags", Limit::Entries(MAX_TAGS, MAX_LABEL_CHARS));
     fields.set_nullable("webhook_event_url", &mut s.webhook_event_url);
     fields.set_nullable(
         "webhook_event_failover_url",
@@ -122,10 +186,14 @@ pub(super) fn apply(body: &Map<String, Value>, parts: Parts<'_>, faults: &mut Ve
         unset.noise_suppression_details,
     );
     details.set("engine", &mut s_details.engine, u_details.engine);
+    details.limit("attenuation_limit", Limit::Range(0, 100));
+    details.limit("attenuation_limit", Limit::MultipleOf(10));
     details.set_nullable("attenuation_limit", &mut s_details.attenuation_limit);
 
     let mut jitter = fields.nested("/jitter_buffer");
     let (s_jitter, u_jitter) = (&mut s.jitter_buffer, unset.jitter_buffer);
+    jitter.limit("jitterbuffer_msec_min", Limit::Range(40, 400));
+    jitter.limit("jitterbuffer_msec_max", Limit::Range(40, 400));
     jitter.set(
         "enable_jitter_buffer",
         &mut s_jitter.enable_jitter_buffer,
@@ -144,6 +212,7 @@ pub(super) fn apply(body: &Map<String, Value>, parts: Parts<'_>, faults: &mut Ve
 
     let mut rtcp = fields.nested("/rtcp_settings");
     let (s_rtcp, u_rtcp) = (&mut s.rtcp_settings, unset.rtcp_settings);
+    rtcp.limit("report_frequency_secs", Limit::Range(5, 3000));
     rtcp.set("port", &mut s_rtcp.port, u_rtcp.port);
     rtcp.set(
         "capture_enabled",
@@ -169,6 +238,10 @@ pub(super) fn apply(body: &Map<String, Value>, parts: Parts<'_>, faults: &mut Ve
 }
 
 fn apply_inbound(fields: &mut Fields<'_>, s: &mut InboundSettings, unset: InboundSettings) {
+    fields.limit("codecs", Limit::Entries(MAX_CODECS, 64));
+    fields.limit("channel_limit", Limit::Range(0, i32::MAX.unsigned_abs()));
+    fields.limit("timeout_1xx_secs", Limit::Range(1, 120));
+    fields.limit("timeout_2xx_secs", Limit::Range(1, 600));
     fields.set(
         "ani_number_format",
         &mut s.ani_number_format,
@@ -226,11 +299,11 @@ fn apply_inbound(fields: &mut Fields<'_>, s: &mut InboundSettings, unset: Inboun
 }
 
 fn apply_outbound(fields: &mut Fields<'_>, s: &mut OutboundSettings, unset: OutboundSettings) {
-    set_id(
-        fields,
+    fields.limit("channel_limit", Limit::Range(0, i32::MAX.unsigned_abs()));
+    fields.limit("localization", COUNTRY);
+    fields.set_reference(
         "outbound_voice_profile_id",
-        FieldErrorKind::NoSuchResource,
-        "the id of an outbound voice profile",
+        "outbound voice profile",
         &mut s.outbound_voice_profile_id,
     );
     fields.set_nullable("channel_limit", &mut s.channel_limit);
@@ -260,7 +333,7 @@ fn apply_outbound(fields: &mut Fields<'_>, s: &mut OutboundSettings, unset: Outb
 }
 
 /// Sets an id; `null` and the empty text both unset it.
-fn set_id<T: std::str::FromStr>(
+fn set_id<T: Printed + std::str::FromStr>(
     fields: &mut Fields<'_>,
     key: &'static str,
     fault: FieldErrorKind,
@@ -279,4 +352,5 @@ fn set_id<T: std::str::FromStr>(
         Sent::Null => *target = None,
         Sent::Value(id) => *target = id,
     }
+    fields.describe_printed::<T>(key);
 }

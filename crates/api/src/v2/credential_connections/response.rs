@@ -1,13 +1,19 @@
 //! How a connection is shown.
 
+use std::borrow::Cow;
+
 use ringtrip_model::{
-    CredentialConnection, CredentialConnectionId, InboundSettings, OutboundSettings,
-    OutboundVoiceProfileId, RegistrationStatus, Timestamp,
+    AnchorsiteOverride, AniNumberFormat, AniOverrideType, CallingPreference, CredentialConnection,
+    CredentialConnectionId, DnisNumberFormat, DtmfType, EncryptedMedia, InboundSettings,
+    NoiseSuppression, NoiseSuppressionEngine, OutboundSettings, OutboundVoiceProfileId,
+    RegistrationStatus, RoutingMethod, RtcpPort, SimultaneousRinging, T38ReinviteSource, Timestamp,
+    WebhookApiVersion,
 };
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
-use crate::respond::Text;
+use crate::respond::{Text, Word};
 
 /// A connection as it is shown, its password in clear.
 pub(crate) struct Connection {
@@ -22,101 +28,125 @@ impl Serialize for Connection {
     }
 }
 
-#[derive(Serialize)]
+impl JsonSchema for Connection {
+    fn schema_name() -> Cow<'static, str> {
+        Shown::schema_name()
+    }
+
+    fn schema_id() -> Cow<'static, str> {
+        Shown::schema_id()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Shown::json_schema(generator)
+    }
+}
+
+/// How a customer's clients reach this installation.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CredentialConnection")]
 struct Shown<'a> {
     id: Text<CredentialConnectionId>,
+    #[schemars(extend("const" = "credential_connection"))]
     record_type: &'static str,
     active: bool,
     user_name: &'a str,
     password: &'a str,
     created_at: Text<Timestamp>,
     updated_at: Text<Timestamp>,
-    anchorsite_override: &'static str,
+    anchorsite_override: Word<AnchorsiteOverride>,
     connection_name: &'a str,
-    sip_uri_calling_preference: Option<&'static str>,
+    sip_uri_calling_preference: Option<Word<CallingPreference>>,
     default_on_hold_comfort_noise_enabled: bool,
-    dtmf_type: &'static str,
+    dtmf_type: Word<DtmfType>,
     encode_contact_header_enabled: bool,
-    encrypted_media: Option<&'static str>,
+    encrypted_media: Option<Word<EncryptedMedia>>,
     onnet_t38_passthrough_enabled: bool,
     ios_push_credential_id: Option<Uuid>,
     android_push_credential_id: Option<Uuid>,
     webhook_event_url: Option<&'a str>,
     webhook_event_failover_url: Option<&'a str>,
-    webhook_api_version: &'static str,
+    webhook_api_version: Word<WebhookApiVersion>,
+    #[schemars(range(max = 30))]
     webhook_timeout_secs: Option<u32>,
     call_cost_in_webhooks: bool,
     tags: &'a [String],
-    noise_suppression: &'static str,
+    noise_suppression: Word<NoiseSuppression>,
     noise_suppression_details: NoiseSuppressionDetails,
     jitter_buffer: JitterBuffer,
     rtcp_settings: RtcpSettings,
     conversation_persistence: bool,
     inbound: Inbound<'a>,
     outbound: Outbound<'a>,
-    registration_status: &'static str,
+    registration_status: Word<RegistrationStatus>,
     registration_status_updated_at: Option<Text<Timestamp>>,
     third_party_control_enabled: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct NoiseSuppressionDetails {
-    engine: &'static str,
+    engine: Word<NoiseSuppressionEngine>,
+    #[schemars(range(max = 100))]
     attenuation_limit: u32,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct JitterBuffer {
     enable_jitter_buffer: bool,
+    #[schemars(range(min = 40, max = 400))]
     jitterbuffer_msec_min: u32,
+    #[schemars(range(min = 40, max = 400))]
     jitterbuffer_msec_max: u32,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct RtcpSettings {
-    port: &'static str,
+    port: Word<RtcpPort>,
     capture_enabled: bool,
     report_frequency_secs: u32,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CredentialInbound")]
 struct Inbound<'a> {
-    ani_number_format: &'static str,
-    dnis_number_format: &'static str,
+    ani_number_format: Word<AniNumberFormat>,
+    dnis_number_format: Word<DnisNumberFormat>,
     codecs: &'a [String],
-    default_routing_method: Option<&'static str>,
+    default_routing_method: Option<Word<RoutingMethod>>,
     channel_limit: Option<u32>,
     generate_ringback_tone: bool,
     isup_headers_enabled: bool,
     prack_enabled: bool,
     shaken_stir_enabled: bool,
-    simultaneous_ringing: &'static str,
+    simultaneous_ringing: Word<SimultaneousRinging>,
     sip_compact_headers_enabled: bool,
+    #[schemars(range(min = 1, max = 120))]
     timeout_1xx_secs: u32,
+    #[schemars(range(min = 1, max = 600))]
     timeout_2xx_secs: u32,
     instant_ringback_enabled: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CredentialOutbound")]
 struct Outbound<'a> {
     outbound_voice_profile_id: Option<Text<OutboundVoiceProfileId>>,
     channel_limit: Option<u32>,
     ani_override: &'a str,
-    ani_override_type: &'static str,
+    ani_override_type: Word<AniOverrideType>,
     call_parking_enabled: Option<bool>,
     generate_ringback_tone: bool,
     instant_ringback_enabled: bool,
     localization: &'a str,
-    t38_reinvite_source: &'static str,
+    t38_reinvite_source: Word<T38ReinviteSource>,
 }
 
-fn registration_status(registered: bool) -> &'static str {
-    if registered {
+fn registration_status(registered: bool) -> Word<RegistrationStatus> {
+    Word(if registered {
         RegistrationStatus::Registered
     } else {
         RegistrationStatus::NotRegistered
-    }
-    .name()
+    })
 }
 
 impl<'a> Shown<'a> {
@@ -130,25 +160,25 @@ impl<'a> Shown<'a> {
             password: connection.password.expose(),
             created_at: Text(connection.created_at),
             updated_at: Text(connection.updated_at),
-            anchorsite_override: s.anchorsite_override.name(),
+            anchorsite_override: Word(s.anchorsite_override),
             connection_name: &connection.connection_name,
-            sip_uri_calling_preference: s.sip_uri_calling_preference.map(|p| p.name()),
+            sip_uri_calling_preference: s.sip_uri_calling_preference.map(Word),
             default_on_hold_comfort_noise_enabled: s.default_on_hold_comfort_noise_enabled,
-            dtmf_type: s.dtmf_type.name(),
+            dtmf_type: Word(s.dtmf_type),
             encode_contact_header_enabled: s.encode_contact_header_enabled,
-            encrypted_media: s.encrypted_media.map(|m| m.name()),
+            encrypted_media: s.encrypted_media.map(Word),
             onnet_t38_passthrough_enabled: s.onnet_t38_passthrough_enabled,
             ios_push_credential_id: s.ios_push_credential_id,
             android_push_credential_id: s.android_push_credential_id,
             webhook_event_url: s.webhook_event_url.as_deref(),
             webhook_event_failover_url: s.webhook_event_failover_url.as_deref(),
-            webhook_api_version: s.webhook_api_version.name(),
+            webhook_api_version: Word(s.webhook_api_version),
             webhook_timeout_secs: s.webhook_timeout_secs,
             call_cost_in_webhooks: s.call_cost_in_webhooks,
             tags: &s.tags,
-            noise_suppression: s.noise_suppression.name(),
+            noise_suppression: Word(s.noise_suppression),
             noise_suppression_details: NoiseSuppressionDetails {
-                engine: s.noise_suppression_details.engine.name(),
+                engine: Word(s.noise_suppression_details.engine),
                 attenuation_limit: s.noise_suppression_details.effective_attenuation_limit(),
             },
             jitter_buffer: JitterBuffer {
@@ -157,7 +187,7 @@ impl<'a> Shown<'a> {
                 jitterbuffer_msec_max: s.jitter_buffer.jitterbuffer_msec_max,
             },
             rtcp_settings: RtcpSettings {
-                port: s.rtcp_settings.port.name(),
+                port: Word(s.rtcp_settings.port),
                 capture_enabled: s.rtcp_settings.capture_enabled,
                 report_frequency_secs: s.rtcp_settings.report_frequency_secs,
             },
@@ -174,16 +204,16 @@ impl<'a> Shown<'a> {
 impl<'a> Inbound<'a> {
     fn new(s: &'a InboundSettings) -> Self {
         Self {
-            ani_number_format: s.ani_number_format.name(),
-            dnis_number_format: s.dnis_number_format.name(),
+            ani_number_format: Word(s.ani_number_format),
+            dnis_number_format: Word(s.dnis_number_format),
             codecs: &s.codecs,
-            default_routing_method: s.default_routing_method.map(|m| m.name()),
+            default_routing_method: s.default_routing_method.map(Word),
             channel_limit: s.channel_limit,
             generate_ringback_tone: s.generate_ringback_tone,
             isup_headers_enabled: s.isup_headers_enabled,
             prack_enabled: s.prack_enabled,
             shaken_stir_enabled: s.shaken_stir_enabled,
-            simultaneous_ringing: s.simultaneous_ringing.name(),
+            simultaneous_ringing: Word(s.simultaneous_ringing),
             sip_compact_headers_enabled: s.sip_compact_headers_enabled,
             timeout_1xx_secs: s.timeout_1xx_secs,
             timeout_2xx_secs: s.timeout_2xx_secs,
@@ -198,22 +228,24 @@ impl<'a> Outbound<'a> {
             outbound_voice_profile_id: s.outbound_voice_profile_id.map(Text),
             channel_limit: s.channel_limit,
             ani_override: &s.ani_override,
-            ani_override_type: s.ani_override_type.name(),
+            ani_override_type: Word(s.ani_override_type),
             call_parking_enabled: s.call_parking_enabled,
             generate_ringback_tone: s.generate_ringback_tone,
             instant_ringback_enabled: s.instant_ringback_enabled,
             localization: &s.localization,
-            t38_reinvite_source: s.t38_reinvite_source.name(),
+            t38_reinvite_source: Word(s.t38_reinvite_source),
         }
     }
 }
 
 /// What is known of the registration of a connection's own user name. Where a client logs in over a
 /// WebSocket there is no SIP transport to tell of.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RegistrationStatus")]
 pub(crate) struct Registration {
+    #[schemars(extend("const" = "registration_status"))]
     record_type: &'static str,
-    status: &'static str,
+    status: Word<RegistrationStatus>,
     sip_username: String,
     ip_address: Option<String>,
     port: Option<u16>,

@@ -11,6 +11,7 @@ mod cross_origin;
 mod document;
 mod envelope;
 mod fuzz;
+mod nonsense;
 mod objects;
 mod route_table;
 mod sdk_habits;

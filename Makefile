@@ -94,11 +94,12 @@ openapi: build-needs web ## Write openapi/v2.json anew, after a change of the AP
 fmt: ## Format the Rust code
 	$(CARGO) fmt --all
 
-# The binary as `make dev` and the tests use it.
+# The binary as `make dev` and the tests use it. A test is named beside it, so that dependencies are compiled with
+# the features that all tests need, once for both.
 .PHONY: binary
 binary: build-needs web
 	@test -x $(DEBUG_BINARY) || scripts/say 'Compiling. The first time this takes about 8 minutes on two cores, later seconds.'
-	$(CARGO) build --workspace --bin ringtrip
+	$(CARGO) build --workspace --bin ringtrip --test layers
 
 # The pages inside the binary.
 .PHONY: web

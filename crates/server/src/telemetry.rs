@@ -30,7 +30,11 @@ pub(crate) fn start_logging(filter: &str, format: Option<LogFormat>) -> anyhow::
 
 /// Libraries that log what they carry, whole frames with tokens and passwords in them, when they are
 /// let. Nothing below `info` is taken from them, whatever the filter says.
-const TALKATIVE: [&str; 2] = ["tungstenite=info", "tokio_tungstenite=info"];
+const TALKATIVE: [&str; 3] = [
+    "tungstenite=info",
+    "tokio_tungstenite=info",
+    "sqlx::postgres::notice=warn",
+];
 
 /// Reads a filter such as `info,ringtrip_media=debug`.
 pub(crate) fn filter(text: &str) -> Result<EnvFilter, ParseError> {

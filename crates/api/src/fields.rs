@@ -68,7 +68,10 @@ pub(crate) const COUNTRY: Limit = Limit::Pattern("^[A-Za-z]{2}$");
 #[allow(dead_code, reason = "for resources that are being added")]
 pub(crate) const MONEY: Limit = Limit::Pattern(r"^[0-9]+(\.[0-9]+)?$");
 /// An absolute `http` or `https` URL, or nothing.
-pub(crate) const URL: Limit = Limit::Pattern("^([Hh][Tt][Tt][Pp][Ss]?://.*)?$");
+pub(crate) const URL: Limit =
+    Limit::Pattern(r"^([Hh][Tt][Tt][Pp][Ss]?://[^\s\x00-\x1f\x7f/?#:][^\s\x00-\x1f\x7f]*)?$");
+/// A text that is not blank.
+pub(crate) const NOT_BLANK: Limit = Limit::Pattern(r"\S");
 
 /// The fields of one object, and the faults found in the whole request so far.
 #[derive(Debug)]

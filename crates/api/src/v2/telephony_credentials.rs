@@ -36,7 +36,7 @@ pub(crate) struct Credential {
     name: String,
     expired: bool,
     user_id: Text<AccountId>,
-    #[schemars(regex(pattern = "^connection:[1-9][0-9]{0,18}$"))]
+    #[schemars(regex(pattern = RESOURCE_PATTERN))]
     resource_id: String,
     #[serde(serialize_with = "exposed")]
     #[schemars(with = "String", regex(pattern = "^[0-9a-f]{32}$"))]
@@ -66,6 +66,7 @@ impl Credential {
 }
 
 const RESOURCE_PREFIX: &str = "connection:";
+const RESOURCE_PATTERN: &str = "^connection:[1-9][0-9]{0,18}$";
 
 fn exposed<S: Serializer>(secret: &Secret<String>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(secret.expose())
@@ -149,8 +150,11 @@ fn change<T>(sent: Sent<T>) -> Option<Option<T>> {
 }
 
 pub(crate) mod operations {
+    use serde_json::json;
+
     use super::{
-        DEFAULT_PAGE_SIZE, Operation, StatusCode, TelephonyCredentialStatus, read_new, read_patch,
+        DEFAULT_PAGE_SIZE, Operation, RESOURCE_PATTERN, StatusCode, TelephonyCredentialStatus,
+        read_new, read_patch,
     };
 
     pub(crate) fn create() -> Operation {
@@ -168,7 +172,11 @@ pub(crate) mod operations {
                 TelephonyCredentialStatus::NAMES,
                 "Those in one of these states.",
             )
-            .filter::<String>("resource_id", "connection: and the id of their connection.")
+            .query(
+                "filter[resource_id]",
+                json!({"type": "string", "pattern": RESOURCE_PATTERN}),
+                "connection: and the id of their connection.",
+            )
             .filter::<String>("sip_username", "The one with this user name.")
     }
 

@@ -6,7 +6,7 @@ use ringtrip_model::{
     OutboundSettings, Secret, Timestamp,
 };
 
-use crate::fields::{COUNTRY, Fields, Limit, Sent, URL};
+use crate::fields::{COUNTRY, Fields, Limit, NOT_BLANK, Sent, URL};
 use crate::schema::Printed;
 
 /// What a request can set.
@@ -91,9 +91,13 @@ pub(super) fn example(
 ///
 /// A value of a wrong type is refused everywhere; Telnyx was seen to keep `[]` for codecs that are no list.
 fn apply(fields: &mut Fields<'_>, parts: Parts<'_>) {
+    fields.limit("connection_name", NOT_BLANK);
     fields.limit("connection_name", Limit::Chars(1, MAX_LABEL_CHARS));
     fields.limit("user_name", Limit::Chars(4, 32));
-    fields.limit("user_name", Limit::Pattern("^[0-9A-Za-z]*$"));
+    fields.limit(
+        "user_name",
+        Limit::Pattern("^[0-9]{0,4}[A-Za-z][0-9A-Za-z]*$"),
+    );
     fields.limit("password", Limit::Chars(8, 128));
     fields.set("connection_name", parts.connection_name, String::new());
     fields.set("user_name", parts.user_name, String::new());
@@ -300,6 +304,10 @@ fn apply_inbound(fields: &mut Fields<'_>, s: &mut InboundSettings, unset: Inboun
 
 fn apply_outbound(fields: &mut Fields<'_>, s: &mut OutboundSettings, unset: OutboundSettings) {
     fields.limit("channel_limit", Limit::Range(0, i32::MAX.unsigned_abs()));
+    fields.limit(
+        "ani_override",
+        Limit::Pattern(r"^(always|\+?[0-9]{3,15})?$"),
+    );
     fields.limit("localization", COUNTRY);
     fields.set_reference(
         "outbound_voice_profile_id",

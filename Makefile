@@ -23,6 +23,7 @@ hash = $(firstword $(shell sha256sum $(1)))
 WEB_PACKAGES := web/node_modules/.lock-$(call hash,web/package-lock.json)
 E2E_PACKAGES := e2e/node_modules/.lock-$(call hash,e2e/package-lock.json)
 E2E_PYTHON := e2e/.venv/.lock-$(call hash,e2e/requirements.txt)
+SCHEMATHESIS := e2e/schemathesis/.venv/.lock-$(call hash,e2e/schemathesis/requirements.txt)
 WEB_SOURCES := $(shell find web \( -name node_modules -o -name dist \) -prune -o -type f -print)
 
 # The compiler and cmake are for the cryptography, Chromium and the rest for the tests with real clients.
@@ -44,7 +45,7 @@ build: build-needs web ## Build target/release/ringtrip
 	@scripts/say 'Built $(RELEASE_BINARY)'
 
 .PHONY: test
-test: test-format test-lint test-rust test-postgres test-web test-e2e ## Run every check that CI runs
+test: test-format test-lint test-rust test-postgres test-web test-e2e test-schemathesis ## Run every check that CI runs
 
 .PHONY: test-format
 test-format:
@@ -71,6 +72,11 @@ test-web: $(WEB_PACKAGES) web
 .PHONY: test-e2e
 test-e2e: binary e2e-needs $(E2E_PACKAGES) $(E2E_PYTHON)
 	RINGTRIP_E2E_BINARY=$(DEBUG_BINARY) node e2e/run.js $(TESTS)
+
+# Thousands of requests made from the document; RINGTRIP_SCHEMATHESIS_SEED plays others.
+.PHONY: test-schemathesis
+test-schemathesis: binary e2e-needs $(SCHEMATHESIS)
+	RINGTRIP_E2E_BINARY=$(DEBUG_BINARY) node e2e/schemathesis/run.js
 
 .PHONY: e2e
 e2e: test-e2e ## Run the tests with real clients only (TESTS="tests/hold.test.js" for some)
@@ -125,6 +131,13 @@ $(E2E_PYTHON): | e2e-needs
 	rm -rf e2e/.venv
 	python3 -m venv e2e/.venv
 	e2e/.venv/bin/pip install --quiet --disable-pip-version-check --requirement e2e/requirements.txt
+	@touch $@
+
+$(SCHEMATHESIS): | e2e-needs
+	@scripts/say 'Installing schemathesis for the tests.'
+	rm -rf e2e/schemathesis/.venv
+	python3 -m venv e2e/schemathesis/.venv
+	e2e/schemathesis/.venv/bin/pip install --quiet --disable-pip-version-check --requirement e2e/schemathesis/requirements.txt
 	@touch $@
 
 .PHONY: build-needs

@@ -53,7 +53,8 @@ async function play(server, report) {
     '--report', 'json',
     '--report-json-path', report,
   ];
-  const child = spawn(PROGRAM, args, { stdio: 'inherit' });
+  // It leaves notes of its own where it runs.
+  const child = spawn(PROGRAM, args, { cwd: OUTPUT, stdio: 'inherit' });
   const [code, signal] = await once(child, 'exit');
   return code ?? signal;
 }

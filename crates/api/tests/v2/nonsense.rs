@@ -1,6 +1,7 @@
 //! Nonsense of every sort for every route of the table, made from the document. Whatever is not as the document
 //! says is answered with 4xx in the envelope, at the place of the fault, and changes nothing.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use axum::body::Body;
@@ -9,7 +10,7 @@ use ringtrip_api::{Access, ROUTES, Route};
 use serde_json::{Map, Value, json};
 
 use crate::document::{operation, validator};
-use crate::objects::{filled, path_of_alices, unknown_id};
+use crate::objects::{filled, object_of_alices, path_of_alices, resource, unknown_id};
 use crate::support::{Answer, World};
 
 /// Text that means something to a database, a file system, a shell, a browser or a printer.
@@ -352,6 +353,56 @@ async fn what_a_body_says_does_not_tell_a_foreign_object_from_an_unknown_one() {
         }
         assert_eq!(everything_there_is(&world).await, before, "{route:?}");
     }
+}
+
+/// Returns the ids of one thing of each resource, of Bob's.
+async fn ids_of_bobs(world: &mut World) -> Vec<String> {
+    std::mem::swap(&mut world.alice, &mut world.bob);
+    let mut ids = Vec::new();
+    let mut seen = BTreeSet::new();
+    for route in keyed_routes().filter(|route| route.path.contains('{')) {
+        if seen.insert(resource(route.path)) {
+            ids.push(object_of_alices(world, route.path).await);
+        }
+    }
+    std::mem::swap(&mut world.alice, &mut world.bob);
+    ids
+}
+
+#[tokio::test]
+async fn a_foreign_id_in_a_field_looks_like_an_unknown_one() {
+    let mut world = World::new().await;
+    let foreign = ids_of_bobs(&mut world).await;
+    let mut tried = 0;
+    for route in keyed_routes() {
+        let Some(schema) = body_schema(route) else {
+            continue;
+        };
+        let path = path_of_alices(&world, route.path).await;
+        for (pointer, field) in fields(schema) {
+            let valid = validator(field, false);
+            if field["format"] != "uuid" && field["pattern"] != "^[1-9][0-9]{0,18}$" {
+                continue;
+            }
+            for id in foreign.iter().filter(|id| valid.is_valid(&json!(id))) {
+                let unknown = if field["format"] == "uuid" {
+                    "c215ade3-0d39-418e-94be-c5f780760199"
+                } else {
+                    "1293384261075731499"
+                };
+                let mut said = Vec::new();
+                for id in [id, unknown] {
+                    let body = body_with(&pointer, id.into()).to_string();
+                    let answer = world.request(&world.alice, route.method, &path, body).await;
+                    let errors = (answer.status >= 400).then(|| answer.json());
+                    said.push((answer.status, errors));
+                }
+                assert_eq!(said[0], said[1], "{route:?} {pointer} {id}");
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried >= 4, "only {tried} ids were tried");
 }
 
 #[tokio::test]

@@ -377,6 +377,9 @@ async fn every_field_is_checked() {
         ("/inbound/simultaneous_ringing", json!(true), "10015"),
         ("/inbound/timeout_1xx_secs", json!(0), "10015"),
         ("/inbound/timeout_2xx_secs", json!(601), "10015"),
+        ("/inbound/timeout_2xx_secs", json!("601"), "10015"),
+        ("/inbound/timeout_2xx_secs", json!("-1"), "10015"),
+        ("/inbound/timeout_2xx_secs", json!(""), "10015"),
         (
             "/outbound/outbound_voice_profile_id",
             json!("1293384261075731499"),

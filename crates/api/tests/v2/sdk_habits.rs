@@ -178,6 +178,27 @@ async fn the_defaults_that_php_sends_with_each_update_are_taken() {
 }
 
 #[tokio::test]
+async fn the_defaults_that_the_java_sdk_of_2021_sends_are_taken() {
+    let world = World::new().await;
+    let body = json!({
+        "connection_name": "Java", "user_name": "java2021", "password": "correct-horse",
+        "anchorsite_override": "Latency", "dtmf_type": "RFC 2833", "sip_uri_calling_preference": "disabled",
+        "default_on_hold_comfort_noise_enabled": true, "encode_contact_header_enabled": false,
+        "onnet_t38_passthrough_enabled": false, "webhook_api_version": "1", "webhook_event_failover_url": "",
+        "inbound": {
+            "ani_number_format": "E.164-national", "dnis_number_format": "e164", "generate_ringback_tone": false,
+            "isup_headers_enabled": false, "prack_enabled": false, "privacy_zone_enabled": false,
+            "sip_compact_headers_enabled": true, "timeout_1xx_secs": 3, "timeout_2xx_secs": "90",
+        },
+    });
+    let answer = world
+        .post(&world.alice, "/v2/credential_connections", body)
+        .await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    assert_eq!(answer.json()["data"]["inbound"]["timeout_2xx_secs"], 90);
+}
+
+#[tokio::test]
 async fn auto_paging_reaches_every_row_once_and_stops() {
     let world = World::new().await;
     let mut made = std::collections::BTreeSet::new();

@@ -1,13 +1,40 @@
 //! Reads what a request says about a connection onto what is there already.
 
+use std::borrow::Cow;
+
 use ringtrip_model::{
     AccountId, ConnectionSettings, CredentialConnection, FieldErrorKind, FieldErrors, Generator,
     InboundSettings, MAX_CODECS, MAX_LABEL_CHARS, MAX_TAGS, MAX_URL_CHARS, NewCredentialConnection,
     OutboundSettings, Secret, Timestamp,
 };
+use serde_json::{Value, json};
 
-use crate::fields::{COUNTRY, Fields, Limit, NOT_BLANK, Sent, URL};
+use crate::fields::{COUNTRY, Fields, FromJson, Limit, NOT_BLANK, Sent, URL};
 use crate::schema::Printed;
+
+/// Seconds that may also be sent as text: the Java SDK of 2021 has `timeout_2xx_secs` so, and sends its
+/// default, `"90"`, with every connection.
+struct Secs(u32);
+
+impl FromJson for Secs {
+    fn expected() -> Cow<'static, str> {
+        u32::expected()
+    }
+
+    fn schema() -> Value {
+        json!({"type": ["integer", "string"], "pattern": "^([1-9][0-9]?|[1-5][0-9]{2}|600)$"})
+    }
+
+    fn from_json(value: &Value) -> Option<Self> {
+        match value.as_str() {
+            Some(text) => {
+                let secs: u32 = text.parse().ok()?;
+                (secs.to_string() == text).then_some(Self(secs))
+            }
+            None => u32::from_json(value).map(Self),
+        }
+    }
+}
 
 /// What a request can set.
 struct Parts<'a> {
@@ -290,11 +317,11 @@ fn apply_inbound(fields: &mut Fields<'_>, s: &mut InboundSettings, unset: Inboun
         &mut s.timeout_1xx_secs,
         unset.timeout_1xx_secs,
     );
-    fields.set(
-        "timeout_2xx_secs",
-        &mut s.timeout_2xx_secs,
-        unset.timeout_2xx_secs,
-    );
+    match fields.get("timeout_2xx_secs") {
+        Sent::Absent | Sent::Refused => {}
+        Sent::Null => s.timeout_2xx_secs = unset.timeout_2xx_secs,
+        Sent::Value(Secs(secs)) => s.timeout_2xx_secs = secs,
+    }
     fields.set(
         "instant_ringback_enabled",
         &mut s.instant_ringback_enabled,

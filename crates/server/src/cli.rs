@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::node::{self, Node};
-use crate::{dev, telemetry};
+use crate::{backup, dev, key, telemetry};
 
 /// An open, self-hosted telephony platform for browsers and phones.
 #[derive(Debug, Parser)]
@@ -43,6 +43,31 @@ enum Command {
     ApiKey {
         #[command(subcommand)]
         command: ApiKeyCommand,
+    },
+    /// Write the database into one file, while it is in use or not.
+    Backup {
+        /// The file; it must not exist yet.
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+        #[arg(long, value_enum, default_value_t = Output::Human)]
+        output: Output,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Fill an empty database from such a file.
+    Restore {
+        /// The file.
+        #[arg(long, value_name = "FILE")]
+        from: PathBuf,
+        #[arg(long, value_enum, default_value_t = Output::Human)]
+        output: Output,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Manage the keys that seal secrets and sign access tokens.
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
     },
 }
 
@@ -115,6 +140,36 @@ enum ApiKeyCommand {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum KeyCommand {
+    /// Bring in new keys; a running server goes on with them by itself.
+    Rotate {
+        /// Rotate one of them alone.
+        #[arg(long, value_enum, value_name = "KEY")]
+        only: Option<RotatedKey>,
+        #[arg(long, value_enum, default_value_t = Output::Human)]
+        output: Output,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Show which keys are in use.
+    List {
+        #[arg(long, value_enum, default_value_t = Output::Human)]
+        output: Output,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+}
+
+/// What can be rotated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RotatedKey {
+    /// The key that seals secrets in the database.
+    Encryption,
+    /// The key that signs access tokens.
+    Signing,
+}
+
 /// How a command prints its outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
@@ -161,6 +216,25 @@ pub(crate) fn run() -> anyhow::Result<()> {
                         config,
                     },
             } => create_api_key(&load(&config)?, &account, &name, output).await,
+            Command::Backup { to, output, config } => {
+                backup::back_up(&load(&config)?, &to, output).await
+            }
+            Command::Restore {
+                from,
+                output,
+                config,
+            } => backup::restore(&load(&config)?, &from, output).await,
+            Command::Key {
+                command:
+                    KeyCommand::Rotate {
+                        only,
+                        output,
+                        config,
+                    },
+            } => key::rotate(&load(&config)?, only, output).await,
+            Command::Key {
+                command: KeyCommand::List { output, config },
+            } => key::list(&load(&config)?, output).await,
         }
     })
 }
@@ -265,6 +339,13 @@ mod tests {
             "ringtrip config print",
             "ringtrip account create --email a@b.example --output json",
             "ringtrip api-key create --account a@b.example --name ci --output json",
+            "ringtrip backup --to ringtrip.backup",
+            "ringtrip backup --to ringtrip.backup --config ringtrip.toml --output json",
+            "ringtrip restore --from ringtrip.backup",
+            "ringtrip key rotate",
+            "ringtrip key rotate --only encryption --output json",
+            "ringtrip key rotate --only signing --config ringtrip.toml",
+            "ringtrip key list",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }

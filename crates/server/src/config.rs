@@ -37,6 +37,12 @@ pub(crate) struct Config {
     /// Names that are ours in a SIP URI, beside the listeners' hosts, `localhost`, `sip.telnyx.com`
     /// and `rtc.telnyx.com`.
     pub(crate) sip_domains: Vec<String>,
+    /// Days for which the events of calls are kept; 0 means for ever.
+    pub(crate) retention_call_events_days: u32,
+    /// Days for which call records are kept; 0 means for ever.
+    pub(crate) retention_call_records_days: u32,
+    /// Days for which clients' reports about their calls are kept; 0 means for ever.
+    pub(crate) retention_call_reports_days: u32,
     /// What is logged, such as `info` or `info,ringtrip_media=debug`.
     pub(crate) log: String,
     /// `human` or `json`; unset means human on a terminal and JSON otherwise.
@@ -69,6 +75,9 @@ impl Default for Config {
             bus_url: "local:".to_owned(),
             key_file: PathBuf::from("ringtrip.key"),
             sip_domains: Vec::new(),
+            retention_call_events_days: 30,
+            retention_call_records_days: 0,
+            retention_call_reports_days: 30,
             log: "info".to_owned(),
             log_format: None,
         }
@@ -83,7 +92,7 @@ enum Kind {
     List,
 }
 
-const KEYS: [(&str, Kind); 13] = [
+const KEYS: [(&str, Kind); 16] = [
     ("http_addr", Kind::Text),
     ("admin_addr", Kind::Text),
     ("sip_addr", Kind::Text),
@@ -95,6 +104,9 @@ const KEYS: [(&str, Kind); 13] = [
     ("bus_url", Kind::Text),
     ("key_file", Kind::Text),
     ("sip_domains", Kind::List),
+    ("retention_call_events_days", Kind::Number),
+    ("retention_call_records_days", Kind::Number),
+    ("retention_call_reports_days", Kind::Number),
     ("log", Kind::Text),
     ("log_format", Kind::Text),
 ];
@@ -347,6 +359,7 @@ mod tests {
             ("RINGTRIP_HTTP_ADDR", "localhost"),
             ("RINGTRIP_MAX_CALLS", "many"),
             ("RINGTRIP_MAX_CALLS", "0"),
+            ("RINGTRIP_RETENTION_CALL_EVENTS_DAYS", "-1"),
             ("RINGTRIP_DATABASE_URL", "mysql://x"),
             ("RINGTRIP_BUS_URL", "smoke:"),
         ] {

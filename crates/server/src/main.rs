@@ -3,12 +3,14 @@
 //! What a node is made of stands in `node`; what it decides stands in the engines (`verto`,
 //! `switch`, `media`), which `drive` feeds. Nothing imports this crate.
 
+mod backup;
 mod cli;
 mod clock;
 mod config;
 mod dev;
 mod drive;
 mod http;
+mod key;
 mod node;
 mod telemetry;
 

@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dev::DevPortal;
+use crate::drive::retention::Retention;
 use crate::drive::{self, History, Input, MediaThreads, MediaThreadsConfig};
 use crate::http::{self, Surface};
 use crate::telemetry::Metrics;
@@ -97,14 +98,17 @@ pub(crate) fn system_generator() -> anyhow::Result<Generator> {
     Ok(Generator::from_seed(seed))
 }
 
+/// Where the store is that a configuration names; relative paths start at `folder`.
+pub(crate) fn store_config(config: &Config, folder: &Path) -> StoreConfig {
+    StoreConfig {
+        url: config.database_url.clone(),
+        key_file: folder.join(&config.key_file),
+    }
+}
+
 /// Opens the store a configuration names; relative paths start at `folder`.
 pub(crate) async fn open_store(config: &Config, folder: &Path) -> anyhow::Result<Store> {
-    let key_file = folder.join(&config.key_file);
-    let store = StoreConfig {
-        url: config.database_url.clone(),
-        key_file,
-    };
-    Store::open(store, &mut system_generator()?)
+    Store::open(store_config(config, folder), &mut system_generator()?)
         .await
         .context("the database cannot be opened")
 }
@@ -234,7 +238,12 @@ impl Node {
         };
         let signalling = tokio::spawn(drive::run(parts, queued, (results, answers), stopping));
 
-        tokio::spawn(drive::retention::prune(store.clone(), clock));
+        tokio::spawn(drive::retention::prune(
+            store.clone(),
+            clock,
+            Retention::new(&config),
+        ));
+        tokio::spawn(drive::keys::watch(store.clone(), clock));
         tokio::spawn(drive::expiry::watch(store.clone(), bus.clone(), clock));
         let api = Api::new(
             store.clone(),

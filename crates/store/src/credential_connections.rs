@@ -13,7 +13,7 @@ use crate::db::{self, Conn, QueryBuilder, Row, reader, snapshot};
 use crate::error::StoreError;
 use crate::page::{Listing, Page, can_match, contains_pattern, fold};
 use crate::row::{self, Columns};
-use crate::seal::Place;
+use crate::seal::{Place, Sealed};
 use crate::{Inner, Store};
 
 pub(crate) const TABLE: &str = "credential_connections";
@@ -334,6 +334,7 @@ async fn insert(
     inner: &Inner,
     connection: &CredentialConnection,
 ) -> Result<(), StoreError> {
+    let password = sealed_password(inner, connection);
     let result = db::query(
         "INSERT INTO credential_connections
              (id, account_id, connection_name, connection_name_folded, user_name, user_name_folded,
@@ -347,8 +348,8 @@ async fn insert(
     .bind(fold(&connection.connection_name))
     .bind(connection.user_name.clone())
     .bind(fold(&connection.user_name))
-    .bind(sealed_password(inner, connection))
-    .bind(inner.sealer.key_id().to_owned())
+    .bind(password.value)
+    .bind(password.key_id)
     .bind(connection.settings.active)
     .bind(profile_number(&connection.settings))
     .bind(settings_text(&connection.settings))
@@ -382,6 +383,7 @@ async fn update(
         return Err(StoreError::Invalid(FieldErrors(faults)));
     }
     check_profile(&after.settings)?;
+    let password = sealed_password(inner, &after);
     let result = db::query(
         "UPDATE credential_connections
          SET connection_name = $3, connection_name_folded = $4, user_name = $5, user_name_folded = $6,
@@ -395,8 +397,8 @@ async fn update(
     .bind(fold(&after.connection_name))
     .bind(after.user_name.clone())
     .bind(fold(&after.user_name))
-    .bind(sealed_password(inner, &after))
-    .bind(inner.sealer.key_id().to_owned())
+    .bind(password.value)
+    .bind(password.key_id)
     .bind(after.settings.active)
     .bind(profile_number(&after.settings))
     .bind(settings_text(&after.settings))
@@ -431,7 +433,7 @@ async fn delete(
     row.map(|row| read(&row, inner)).transpose()
 }
 
-fn sealed_password(inner: &Inner, connection: &CredentialConnection) -> Vec<u8> {
+fn sealed_password(inner: &Inner, connection: &CredentialConnection) -> Sealed {
     inner.seal(
         Place {
             table: TABLE,

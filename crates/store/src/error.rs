@@ -58,6 +58,17 @@ impl StoreError {
         }
     }
 
+    /// Tells whether the store itself was closed.
+    pub(crate) const fn is_closed(&self) -> bool {
+        matches!(
+            self,
+            Self::Unavailable {
+                cause: Unavailability::Closed,
+                ..
+            }
+        )
+    }
+
     /// Tells whether it may have ended the transaction around its statement; a violated constraint
     /// undoes the statement alone.
     pub(crate) fn may_end_transaction(&self) -> bool {
@@ -153,6 +164,12 @@ pub enum Corruption {
         table: &'static str,
         /// The column.
         column: &'static str,
+    },
+    /// A key that the database is sealed with is not in the key file.
+    #[error("key {id} seals the database and is not in the key file")]
+    KeyMissing {
+        /// The key's id.
+        id: String,
     },
     /// A value is not of the form that is written there.
     #[error("the value in {table}.{column} is malformed")]

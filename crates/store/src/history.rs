@@ -6,7 +6,7 @@ use crate::Store;
 use crate::db::{self, Conn};
 use crate::error::StoreError;
 use crate::row::Columns;
-use crate::writer::Kind;
+use crate::writer::{Kind, Work};
 
 const PRUNING: &str = "pruning the history of calls";
 /// Rows deleted in one write.
@@ -14,54 +14,84 @@ const ROWS: u32 = 500;
 /// Reports deleted in one write, in bytes; at least one.
 const REPORT_BYTES: i64 = 16 * 1024 * 1024;
 
-/// What was forgotten.
+/// What is forgotten of each kind: all that is older than this. Nothing without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Forgotten {
+    /// Call events, by when they happened.
+    pub call_events: Option<Timestamp>,
+    /// Segments of call reports, by when they came.
+    pub call_reports: Option<Timestamp>,
+    /// Call records, by when their leg ended.
+    pub call_records: Option<Timestamp>,
+}
+
+/// How much was forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PrunedHistory {
     /// Call events.
     pub call_events: u64,
     /// Segments of call reports.
     pub call_reports: u64,
+    /// Call records.
+    pub call_records: u64,
 }
 
 impl Store {
-    /// Deletes call events and call reports of before `before`; call records stay. It does so in many
-    /// small writes that let others pass, and what a write deleted stays deleted if a later one fails.
-    /// The file does not shrink: the room is used again.
+    /// Deletes what is old of the history of calls. It does so in many small writes that let others
+    /// pass, and what a write deleted stays deleted if a later one fails. The file does not shrink: the
+    /// room is used again.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
-    pub async fn prune_history(&self, before: Timestamp) -> Result<PrunedHistory, StoreError> {
+    pub async fn prune_history(&self, forgotten: Forgotten) -> Result<PrunedHistory, StoreError> {
         let mut pruned = PrunedHistory::default();
-        loop {
-            let deleted = self
-                .write_as(
-                    Kind::Large,
-                    PRUNING,
-                    move |conn| Box::pin(delete_call_events(conn, before)),
-                    |_| {},
-                )
+        if let Some(before) = forgotten.call_events {
+            pruned.call_events = self
+                .prune(move |conn| Box::pin(delete_call_events(conn, before)))
                 .await?;
-            pruned.call_events += deleted;
-            if deleted == 0 {
-                break;
-            }
         }
-        loop {
-            let deleted = self
-                .write_as(
-                    Kind::Large,
-                    PRUNING,
-                    move |conn| Box::pin(delete_call_reports(conn, before)),
-                    |_| {},
-                )
+        if let Some(before) = forgotten.call_reports {
+            pruned.call_reports = self
+                .prune(move |conn| Box::pin(delete_call_reports(conn, before)))
                 .await?;
-            pruned.call_reports += deleted;
-            if deleted == 0 {
-                break;
-            }
+        }
+        if let Some(before) = forgotten.call_records {
+            pruned.call_records = self
+                .prune(move |conn| Box::pin(delete_call_records(conn, before)))
+                .await?;
         }
         Ok(pruned)
     }
+
+    /// Deletes again and again until there is nothing more to delete; returns how many rows that were.
+    pub(crate) async fn prune<W>(&self, delete: W) -> Result<u64, StoreError>
+    where
+        W: for<'c> Fn(&'c mut Conn) -> Work<'c, u64> + Clone + Send + 'static,
+    {
+        let mut total = 0;
+        loop {
+            let deleted = self
+                .write_as(Kind::Large, PRUNING, delete.clone(), |_| {})
+                .await?;
+            if deleted == 0 {
+                return Ok(total);
+            }
+            total += deleted;
+        }
+    }
+}
+
+async fn delete_call_records(conn: &mut Conn, before: Timestamp) -> Result<u64, StoreError> {
+    let done = db::query(
+        "DELETE FROM call_records WHERE leg_id IN
+             (SELECT leg_id FROM call_records WHERE ended_at < $1 ORDER BY ended_at LIMIT $2)",
+    )
+    .bind(before.as_micros())
+    .bind(i64::from(ROWS))
+    .execute(conn)
+    .await
+    .map_err(StoreError::while_doing(PRUNING))?;
+    Ok(done.rows_affected())
 }
 
 async fn delete_call_events(conn: &mut Conn, before: Timestamp) -> Result<u64, StoreError> {

@@ -15,6 +15,7 @@
 
 mod accounts;
 mod api_keys;
+mod backup;
 mod cache;
 mod call_events;
 mod call_records;
@@ -22,12 +23,14 @@ mod call_reports;
 mod claim;
 mod credential_connections;
 mod db;
+mod encryption_keys;
 mod error;
 mod history;
 mod identify;
 mod page;
 mod row;
 mod seal;
+mod sealed_tables;
 mod signing_keys;
 mod sweep;
 mod telephony_credentials;
@@ -38,11 +41,12 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use ringtrip_model::{
     CredentialConnection, CredentialConnectionId, Generator, Secret, SigningKey,
-    TelephonyCredential, TelephonyCredentialId,
+    TelephonyCredential, TelephonyCredentialId, Timestamp,
 };
 use sqlx::ConnectOptions;
 use tokio::task::JoinHandle;
 
+pub use self::backup::{BackupError, BackupSummary, back_up, restore};
 pub use self::call_events::StoredCallEvent;
 pub use self::call_reports::{
     CallReport, MAX_ACCOUNT_REPORTS_BYTES, MAX_REPORT_BYTES, MAX_REPORT_ID_BYTES,
@@ -53,11 +57,12 @@ pub use self::credential_connections::{
     ChangedConnection, CredentialConnectionFilter, CredentialConnectionOrder,
     CredentialConnectionSort,
 };
+pub use self::encryption_keys::{EncryptionKeyInfo, Resealed, RotateError};
 pub use self::error::{Corruption, OpenError, ReportBudget, StoreError, Unavailability};
-pub use self::history::PrunedHistory;
+pub use self::history::{Forgotten, PrunedHistory};
 pub use self::identify::UserIdentity;
 pub use self::page::{Listing, Page};
-pub use self::seal::{EncryptionKey, KeyError};
+pub use self::seal::KeyError;
 pub use self::sweep::{ExpiringCredential, Expiry};
 pub use self::telephony_credentials::{ChangedCredential, TelephonyCredentialFilter};
 pub use self::writer::WriteCounts;
@@ -65,8 +70,9 @@ pub use self::writer::WriteCounts;
 use self::api_keys::ActiveKey;
 use self::cache::Coherent;
 use self::db::{Conn, Content, Location, Pool};
+use self::encryption_keys::RegisteredKey;
 use self::identify::UserName;
-use self::seal::{Place, Sealer};
+use self::seal::{EncryptionKey, KeyRing, Place, Sealed, Sealer};
 use self::writer::{Kind, Link, Work, Writer};
 
 /// Credentials, and names, that are kept in memory.
@@ -99,7 +105,9 @@ struct Inner {
     /// None once the store is closed.
     writer: RwLock<Option<Arc<Writer>>>,
     writer_task: Mutex<Option<JoinHandle<()>>>,
-    sealer: Sealer,
+    /// None for a store in memory.
+    key_file: Option<PathBuf>,
+    sealer: RwLock<Arc<Sealer>>,
     rng: Mutex<Generator>,
     signing_keys: RwLock<Arc<[SigningKey]>>,
     credentials: Coherent<TelephonyCredentialId, TelephonyCredential>,
@@ -112,7 +120,7 @@ struct Inner {
 impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Inner")
-            .field("sealer", &self.sealer)
+            .field("sealer", &self.sealer())
             .finish_non_exhaustive()
     }
 }
@@ -174,13 +182,18 @@ impl Store {
         };
         // Transactions of their own commit in an order that nobody is told.
         let ordered = writer_task.is_some();
+        let key_file = match location {
+            Location::File(_) | Location::Postgres(_) => Some(config.key_file),
+            Location::Memory => None,
+        };
         Ok(Self {
             inner: Arc::new(Inner {
                 location,
                 pool,
                 writer: RwLock::new(Some(Arc::new(writer))),
                 writer_task: Mutex::new(writer_task),
-                sealer,
+                key_file,
+                sealer: RwLock::new(Arc::new(sealer)),
                 rng: Mutex::new(rng.fork()),
                 signing_keys: RwLock::new(signing_keys.into()),
                 credentials: Coherent::new(CACHED_CREDENTIALS, ordered),
@@ -277,15 +290,39 @@ impl Inner {
         draw(&mut self.rng.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Seals a secret for its place.
-    fn seal(&self, place: Place<'_>, plain: &[u8]) -> Vec<u8> {
+    /// Returns what seals and opens now.
+    fn sealer(&self) -> Arc<Sealer> {
+        Arc::clone(&self.sealer.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn set_sealer(&self, sealer: Arc<Sealer>) {
+        *self.sealer.write().unwrap_or_else(PoisonError::into_inner) = sealer;
+    }
+
+    /// Seals a secret for its place, which must be in `sealed_tables`.
+    fn seal(&self, place: Place<'_>, plain: &[u8]) -> Sealed {
+        debug_assert!(
+            sealed_tables::is_registered(place.table, place.column),
+            "{}.{} is not in sealed_tables::SEALED",
+            place.table,
+            place.column
+        );
         let nonce = self.with_rng(seal::draw_nonce);
-        self.sealer.seal(place, plain, nonce)
+        self.sealer().seal(place, plain, nonce)
+    }
+
+    /// Opens a sealed value; nothing if it is not ours for this place.
+    fn open_bytes(&self, place: Place<'_>, key_id: &str, sealed: &[u8]) -> Option<Secret<Vec<u8>>> {
+        let mut sealer = self.sealer();
+        if !sealer.knows(key_id) {
+            sealer = self.meet_unknown_key(key_id)?;
+        }
+        sealer.open(place, key_id, sealed)
     }
 
     /// Opens a sealed text; nothing if it is not ours for this place.
     fn open_text(&self, place: Place<'_>, key_id: &str, sealed: &[u8]) -> Option<Secret<String>> {
-        let plain = self.sealer.open(place, key_id, sealed)?;
+        let plain = self.open_bytes(place, key_id, sealed)?;
         std::str::from_utf8(plain.expose())
             .ok()
             .map(|text| Secret::new(text.to_owned()))
@@ -303,35 +340,48 @@ async fn prepare(
         database: location.to_string(),
         source,
     };
-    let registered = match db::content(conn).await.map_err(failed)? {
-        Content::Nothing => Vec::new(),
-        Content::Ours => seal::registered_keys(conn).await?,
+    let ours = match db::content(conn).await.map_err(failed)? {
+        Content::Nothing => false,
+        Content::Ours => true,
         Content::Foreign => {
             return Err(OpenError::Foreign {
                 database: location.to_string(),
             });
         }
     };
-    let key = match location {
+    let sealed = ours && encryption_keys::any(conn).await?;
+    let ring = match location {
         Location::File(_) | Location::Postgres(_) => {
-            EncryptionKey::load_or_create(&config.key_file, registered.is_empty(), rng)?
+            KeyRing::load_or_create(&config.key_file, !sealed, rng)?
         }
-        Location::Memory => EncryptionKey::generate(rng),
+        Location::Memory => KeyRing::of(EncryptionKey::generate(rng)),
     };
-    let sealer = Sealer::new(&key);
-    if let Some(first) = registered.first()
-        && !registered
-            .iter()
-            .any(|registered| registered.proves(&sealer))
-    {
-        return Err(OpenError::WrongKey {
-            key_file: config.key_file.clone(),
-            expected: first.id.clone(),
-        });
+    let wrong = |expected| OpenError::WrongKey {
+        key_file: config.key_file.clone(),
+        expected,
+    };
+    // With none of the keys, nothing is touched.
+    if sealed && let Err(expected) = encryption_keys::check_some(conn, &ring).await? {
+        return Err(wrong(expected));
     }
     db::migrate(conn).await?;
+    let registered = encryption_keys::registered(conn).await?;
+    let sealing = registered
+        .first()
+        .map_or(ring.newest().id(), |newest| newest.id.as_str());
+    let sealer = Sealer::new(&ring, sealing).ok_or_else(|| wrong(sealing.to_owned()))?;
+    // A retired key may be gone: nothing is sealed with it.
+    let in_use = |key: &&RegisteredKey| key.retired_at.is_none();
+    if let Some(missing) = registered
+        .iter()
+        .filter(in_use)
+        .find(|key| !key.is_known_to(&sealer))
+    {
+        return Err(wrong(missing.id.clone()));
+    }
     if registered.is_empty() {
-        seal::register_key(conn, &sealer, rng).await?;
+        let nonce = seal::draw_nonce(rng);
+        encryption_keys::register(conn, &sealer, Timestamp::from_micros(0), nonce).await?;
     }
     let signing_keys = signing_keys::load_or_create(conn, &sealer, rng).await?;
     Ok((sealer, signing_keys))

@@ -5,11 +5,11 @@ use std::sync::{Arc, PoisonError};
 use ringtrip_model::{Generator, SigningKey};
 use uuid::Uuid;
 
-use crate::Store;
 use crate::db::{self, Conn};
 use crate::error::StoreError;
 use crate::row::Columns;
 use crate::seal::{Place, Sealer, draw_nonce};
+use crate::{Inner, Store};
 
 const TABLE: &str = "signing_keys";
 const READING: &str = "reading the signing keys";
@@ -39,23 +39,43 @@ impl Store {
             ADDING,
             move |conn| {
                 Box::pin(async move {
-                    insert(conn, &inner.sealer, &key, inner.with_rng(draw_nonce)).await?;
-                    load(conn, &inner.sealer).await
+                    let sealer = inner.sealer();
+                    insert(conn, &sealer, &key, inner.with_rng(draw_nonce)).await?;
+                    load(conn, &sealer).await
                 })
             },
             move |keys| {
                 if let Some(keys) = keys {
-                    let mut current = settling
-                        .signing_keys
-                        .write()
-                        .unwrap_or_else(PoisonError::into_inner);
-                    *current = keys.as_slice().into();
+                    settling.set_signing_keys(keys);
                 }
             },
         )
         .await
         .map(drop)
     }
+}
+
+impl Inner {
+    pub(crate) fn set_signing_keys(&self, keys: &[SigningKey]) {
+        let mut current = self
+            .signing_keys
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *current = keys.into();
+    }
+}
+
+/// Reads the ids of the active keys, the newest first.
+pub(crate) async fn active_ids(conn: &mut Conn) -> Result<Vec<Uuid>, StoreError> {
+    let rows = db::query(
+        "SELECT id FROM signing_keys WHERE retired = FALSE ORDER BY generation DESC LIMIT 2",
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(StoreError::while_doing(READING))?;
+    rows.iter()
+        .map(|row| Columns::new(row, TABLE, READING).parse("id"))
+        .collect()
 }
 
 /// Reads the active keys; makes and stores the first one if there is none.
@@ -73,7 +93,7 @@ pub(crate) async fn load_or_create(
     load(conn, sealer).await
 }
 
-async fn load(conn: &mut Conn, sealer: &Sealer) -> Result<Vec<SigningKey>, StoreError> {
+pub(crate) async fn load(conn: &mut Conn, sealer: &Sealer) -> Result<Vec<SigningKey>, StoreError> {
     let rows = db::query(
         "SELECT id, secret, encryption_key_id FROM signing_keys
          WHERE retired = FALSE ORDER BY generation DESC LIMIT 2",
@@ -122,14 +142,15 @@ async fn insert(
         column: "secret",
         id: &key.id,
     };
+    let sealed = sealer.seal(place, key.secret(), nonce);
     db::query(
         "INSERT INTO signing_keys (generation, id, secret, encryption_key_id, retired)
          VALUES ($1, $2, $3, $4, FALSE)",
     )
     .bind(newest + 1)
     .bind(key.id.to_string())
-    .bind(sealer.seal(place, key.secret(), nonce))
-    .bind(sealer.key_id())
+    .bind(sealed.value)
+    .bind(sealed.key_id)
     .execute(conn)
     .await
     .map(drop)

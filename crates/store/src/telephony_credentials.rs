@@ -14,7 +14,7 @@ use crate::db::{self, Conn, QueryBuilder, Row, reader, snapshot};
 use crate::error::StoreError;
 use crate::page::{Listing, Page, can_match, fold};
 use crate::row::{self, Columns};
-use crate::seal::Place;
+use crate::seal::{Place, Sealed};
 use crate::writer::Kind;
 use crate::{Inner, Store};
 
@@ -67,7 +67,7 @@ impl Store {
             },
             credential.sip_password.expose().as_bytes(),
         );
-        let (sealing, settling) = (Arc::clone(&self.inner), Arc::clone(&self.inner));
+        let settling = Arc::clone(&self.inner);
         let kind = match credential.tag {
             Some(_) => Kind::Several,
             None => Kind::One,
@@ -77,7 +77,7 @@ impl Store {
             ADDING,
             move |conn| {
                 Box::pin(async move {
-                    insert(conn, &credential, sealed, sealing.sealer.key_id()).await?;
+                    insert(conn, &credential, sealed).await?;
                     Ok(credential)
                 })
             },
@@ -314,8 +314,7 @@ pub(crate) fn read(row: &Row, inner: &Inner) -> Result<TelephonyCredential, Stor
 async fn insert(
     conn: &mut Conn,
     credential: &TelephonyCredential,
-    sealed_password: Vec<u8>,
-    key_id: &str,
+    password: Sealed,
 ) -> Result<(), StoreError> {
     let account = credential.account;
     if let Some(tag) = &credential.tag {
@@ -337,8 +336,8 @@ async fn insert(
     .bind(credential.tag.clone())
     .bind(credential.sip_username.clone())
     .bind(fold(&credential.sip_username))
-    .bind(sealed_password)
-    .bind(key_id.to_owned())
+    .bind(password.value)
+    .bind(password.key_id)
     .bind(credential.expires_at.map(Timestamp::as_micros))
     .bind(credential.created_at.as_micros())
     .bind(credential.updated_at.as_micros())

@@ -5,11 +5,11 @@ mod support;
 use ringtrip_model::{
     AccountId, AudioCodec, CallEvent, CallEventKind, CallId, CallerId, CredentialConnectionId,
     Digit, Direction, FieldErrorKind, HangupCause, HangupSource, LegId, LegQuality, LegRecord,
-    NodeId, TelephonyCredentialId, Time, VideoCodec,
+    NodeId, TelephonyCredentialId, Time, Timestamp, VideoCodec,
 };
 use ringtrip_store::{
-    MAX_ACCOUNT_REPORTS_BYTES, MAX_REPORT_BYTES, MAX_REPORT_ID_BYTES, MAX_REPORT_ID_SEGMENTS,
-    MAX_REPORT_SEGMENTS, Page, PrunedHistory, ReportBudget, StoreError,
+    Forgotten, MAX_ACCOUNT_REPORTS_BYTES, MAX_REPORT_BYTES, MAX_REPORT_ID_BYTES,
+    MAX_REPORT_ID_SEGMENTS, MAX_REPORT_SEGMENTS, Page, PrunedHistory, ReportBudget, StoreError,
 };
 use support::{NOW, World, after, fault};
 
@@ -17,6 +17,15 @@ const FIRST: Page = Page {
     number: 1,
     size: 50,
 };
+
+/// All that only explains a call, of before an instant.
+fn explanations(before: Timestamp) -> Forgotten {
+    Forgotten {
+        call_events: Some(before),
+        call_reports: Some(before),
+        call_records: None,
+    }
+}
 
 fn record(world: &mut World, account: AccountId) -> LegRecord {
     let rng = &mut world.rng;
@@ -402,7 +411,11 @@ async fn a_report_id_and_an_account_have_room_for_so_many_bytes() {
     );
     insert(bob, 0, 0, "{}").await.unwrap();
     // Room comes back with what is forgotten.
-    let pruned = world.store.prune_history(after(1)).await.unwrap();
+    let pruned = world
+        .store
+        .prune_history(explanations(after(1)))
+        .await
+        .unwrap();
     assert_eq!(pruned.call_reports, ids * of_an_id + 1);
     insert(alice, 0, 0, &largest).await.unwrap();
 }
@@ -443,17 +456,26 @@ async fn history_is_forgotten_by_age_in_many_small_writes() {
     world.store.insert_leg_record(&record).await.unwrap();
 
     let before = world.store.write_counts().requests;
-    let pruned = world.store.prune_history(after(1200)).await.unwrap();
+    let pruned = world
+        .store
+        .prune_history(explanations(after(1200)))
+        .await
+        .unwrap();
     let expected = PrunedHistory {
         call_events: 1198,
         call_reports: 2,
+        call_records: 0,
     };
     assert_eq!(pruned, expected);
     assert!(world.store.write_counts().requests - before >= 4);
     let left = world.store.call_events_after(alice, 0, 9999).await.unwrap();
     let left: Vec<u32> = left.iter().map(|event| event.seq).collect();
     assert_eq!(left, [3, 1200]);
-    let again = world.store.prune_history(after(1200)).await.unwrap();
+    let again = world
+        .store
+        .prune_history(explanations(after(1200)))
+        .await
+        .unwrap();
     assert_eq!(again, PrunedHistory::default());
 
     // What comes is numbered after what is left.
@@ -470,4 +492,14 @@ async fn history_is_forgotten_by_age_in_many_small_writes() {
     assert_eq!(reports, [(3, "2"), (4, "3"), (5, "4")]);
     let records = world.store.list_leg_records(alice, FIRST).await.unwrap();
     assert_eq!(records.total, 1, "records stay");
+    for (before, left) in [(after(9), 1), (after(10), 0)] {
+        let forgotten = Forgotten {
+            call_records: Some(before),
+            ..Forgotten::default()
+        };
+        let pruned = world.store.prune_history(forgotten).await.unwrap();
+        assert_eq!(pruned.call_records, 1 - left);
+        let records = world.store.list_leg_records(alice, FIRST).await.unwrap();
+        assert_eq!(records.total, left);
+    }
 }

@@ -7,6 +7,7 @@
 pub(crate) mod expiry;
 mod guesses;
 mod history;
+pub(crate) mod keys;
 mod login;
 mod media;
 pub(crate) mod retention;

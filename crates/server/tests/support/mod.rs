@@ -2,9 +2,12 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 #![expect(clippy::unwrap_used, reason = "what a test prepares must succeed")]
 
+#[path = "../../../store/tests/support/database.rs"]
+pub(crate) mod database;
 pub(crate) mod http;
 pub(crate) mod phone;
 pub(crate) mod process;
+pub(crate) mod site;
 
 use std::time::Duration;
 

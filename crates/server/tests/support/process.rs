@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
@@ -49,6 +49,18 @@ pub(crate) fn command(args: &[&str]) -> Command {
         }
     }
     command.args(args).stdin(Stdio::null());
+    command
+}
+
+/// Adds what makes a command `ringtrip dev` on free ports.
+fn dev_command(mut command: Command, folder: &Path, log: &str, more: &[&str]) -> Command {
+    command
+        .args(["dev", "--output", "json", "--http", "127.0.0.1:0"])
+        .args(["--sip", "127.0.0.1:0", "--media", "127.0.0.1:0"])
+        .arg("--data-dir")
+        .arg(folder)
+        .args(more)
+        .env("RINGTRIP_LOG", log);
     command
 }
 
@@ -121,13 +133,42 @@ impl Server {
 
     /// Starts `ringtrip dev` on free ports with a log filter and more options.
     pub(crate) fn dev_with(folder: &Path, log: &str, more: &[&str]) -> Self {
-        let mut command = command(&["dev", "--output", "json", "--http", "127.0.0.1:0"]);
-        command
-            .args(["--sip", "127.0.0.1:0", "--media", "127.0.0.1:0"])
-            .arg("--data-dir")
-            .arg(folder)
-            .args(more)
-            .env("RINGTRIP_LOG", log);
+        Self::dev_command(dev_command(command(&[]), folder, log, more))
+    }
+
+    /// Starts `ringtrip dev` with its data on a disk of this size of its own, which nobody else sees
+    /// and which is gone with the process; none if the system does not let this user do that.
+    pub(crate) fn dev_on_small_disk(folder: &Path, size: &str) -> Option<Self> {
+        let mounted = "mount -t tmpfs -o size=\"$1\" ringtrip \"$0\" && shift && exec \"$@\"";
+        let apart = || {
+            let mut apart = Command::new("unshare");
+            if !rustix::process::geteuid().is_root() {
+                apart.args(["--user", "--map-root-user"]);
+            }
+            apart.args(["--mount", "sh", "-c", mounted]);
+            apart.arg(folder).arg(size);
+            apart
+        };
+        let possible = apart().arg("true").stderr(Stdio::null()).status();
+        if !possible.is_ok_and(|status| status.success()) {
+            return None;
+        }
+        let mut disk = apart();
+        let own = command(&[]);
+        for (name, _) in own.get_envs() {
+            disk.env_remove(name);
+        }
+        disk.arg(own.get_program()).stdin(Stdio::null());
+        Some(Self::dev_command(dev_command(disk, folder, "info", &[])))
+    }
+
+    /// Returns where another process finds a folder as this server sees it.
+    pub(crate) fn disk(&self, folder: &Path) -> PathBuf {
+        let inside = folder.strip_prefix("/").unwrap();
+        Path::new(&format!("/proc/{}/root", self.child.id())).join(inside)
+    }
+
+    fn dev_command(command: Command) -> Self {
         let mut server = Self::spawn(command);
         let stdout = server.child.stdout.take().unwrap();
         let mut stdout = BufReader::new(stdout);

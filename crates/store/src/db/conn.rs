@@ -138,6 +138,16 @@ pub(crate) fn postgres_options(options: PgConnectOptions) -> PgConnectOptions {
         .disable_statement_logging()
 }
 
+/// Opens a single connection to Postgres, for what takes long.
+pub(crate) async fn postgres_alone(options: &PgConnectOptions) -> Result<Conn, sqlx::Error> {
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(PATIENCE)
+        .connect_with(options.clone())
+        .await?;
+    pool.acquire().await.map(Conn::PostgresPooled)
+}
+
 /// Opens connections to Postgres. Those that went stale while they were idle, as all do when the server
 /// restarts, are found out before anybody gets one.
 pub(crate) async fn postgres_pool(options: PgConnectOptions) -> Result<PgPool, sqlx::Error> {

@@ -19,7 +19,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, SqlSafeStr, SqlitePool};
 
 pub(crate) use self::conn::{
-    Conn, Engine, Pool, postgres_options, postgres_pool, reader, snapshot,
+    Conn, Engine, Pool, postgres_alone, postgres_options, postgres_pool, reader, snapshot,
 };
 pub(crate) use self::query::{QueryBuilder, query, query_scalar};
 pub(crate) use self::row::{Column, Row};
@@ -110,10 +110,24 @@ pub(crate) fn writer_options(path: &Path, patience: Duration) -> SqliteConnectOp
         .pragma("journal_size_limit", "67108864")
 }
 
+/// Describes a connection that reads a file.
+pub(crate) fn reader_options(path: &Path) -> SqliteConnectOptions {
+    options(PATIENCE).filename(path).pragma("query_only", "ON")
+}
+
+/// Describes the connection that fills a new file, which nobody else has open: references are checked
+/// when all is there.
+pub(crate) fn restoring_options(path: &Path) -> SqliteConnectOptions {
+    options(PATIENCE)
+        .filename(path)
+        .foreign_keys(false)
+        .journal_mode(SqliteJournalMode::Delete)
+        .synchronous(SqliteSynchronous::Full)
+}
+
 /// Opens connections that read a file.
 pub(crate) async fn readers(path: &Path) -> Result<SqlitePool, sqlx::Error> {
-    let options = options(PATIENCE).filename(path).pragma("query_only", "ON");
-    pool(READERS).connect_with(options).await
+    pool(READERS).connect_with(reader_options(path)).await
 }
 
 /// Opens the single connection that a database in memory consists of; reads and writes take turns.
@@ -188,10 +202,28 @@ macro_rules! changes {
 
 changes! {
     1 "0001_first_call";
+    6 "0006_operations";
+}
+
+/// Returns the version of the newest change.
+pub(crate) fn newest_change() -> i64 {
+    CHANGES
+        .iter()
+        .map(|change| change.version)
+        .max()
+        .unwrap_or(0)
 }
 
 /// Brings the tables up to date. Refuses a database that a newer version has changed.
 pub(crate) async fn migrate(conn: &mut Conn) -> Result<(), sqlx::migrate::MigrateError> {
+    migrate_to(conn, newest_change()).await
+}
+
+/// Brings the tables to what they were after a change.
+pub(crate) async fn migrate_to(
+    conn: &mut Conn,
+    version: i64,
+) -> Result<(), sqlx::migrate::MigrateError> {
     let migrator = |sql: fn(&Change) -> &'static str| {
         let migration = |change: &Change| {
             let description = change.name.get(5..).unwrap_or_default().replace('_', " ");
@@ -203,7 +235,8 @@ pub(crate) async fn migrate(conn: &mut Conn) -> Result<(), sqlx::migrate::Migrat
                 false,
             )
         };
-        Migrator::with_migrations(CHANGES.iter().map(migration).collect())
+        let wanted = CHANGES.iter().filter(|change| change.version <= version);
+        Migrator::with_migrations(wanted.map(migration).collect())
     };
     match conn.engine() {
         Engine::Sqlite(conn) => migrator(|change| change.sqlite).run(conn).await,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use support::http::{Http, Rest};
 use support::phone::Phone;
-use support::process::Server;
+use support::site::Site;
 use tokio::sync::mpsc;
 
 const ROUNDS: u64 = 20;
@@ -180,14 +180,19 @@ fn settle(told: &mut Told, found: &mut BTreeMap<String, Value>, name_key: &str) 
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn acknowledged_writes_survive_kill_9() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut server = Server::dev(folder.path());
-    let key = server.said("/accounts/0/api_key");
-    let connection = server.said("/accounts/0/connection_id");
-    let first_token = server.said("/accounts/0/credentials/0/token");
-    let mut rest = server.rest(0).await;
+/// Kills a server again and again under writers, and looks each time at what is left.
+#[expect(clippy::print_stdout, reason = "what was tried is part of the result")]
+async fn kill_again_and_again(site: &Site) {
+    let key = site.account("ops@acme.example");
+    let mut server = site.serve();
+    let mut rest = Rest::connect(server.http, &key).await;
+    let connection =
+        json!({"connection_name": "all", "user_name": "everybody1", "password": "correcthorse"});
+    let connection = rest.data("POST", CONNECTIONS, Some(&connection)).await;
+    let connection = connection["id"].as_str().unwrap().to_owned();
+    let body = json!({"connection_id": connection, "name": "first"});
+    let first = rest.data("POST", CREDENTIALS, Some(&body)).await;
+    let first_token = rest.token(first["id"].as_str().unwrap()).await;
     // What is there without the writers.
     let base = [
         list(&mut rest, CREDENTIALS).await,
@@ -232,14 +237,10 @@ async fn acknowledged_writes_survive_kill_9() {
             total += 1;
         }
 
-        server = Server::dev(folder.path());
-        assert_eq!(server.said("/accounts/0/api_key"), key);
-        assert_eq!(server.said("/accounts/0/connection_id"), connection);
-        assert_eq!(
-            Http::connect(server.http).await.get("/readyz").await.status,
-            200
-        );
-        let mut rest = server.rest(0).await;
+        server = site.serve();
+        let mut http = Http::connect(server.http).await;
+        assert_eq!(http.get("/readyz").await.status, 200);
+        let mut rest = Rest::connect(server.http, &key).await;
         let mut credentials = list(&mut rest, CREDENTIALS).await;
         let mut connections = list(&mut rest, CONNECTIONS).await;
         for ledger in &mut ledgers {
@@ -268,4 +269,16 @@ async fn acknowledged_writes_survive_kill_9() {
         .sum();
     println!("{ROUNDS} kills, {total} acknowledged writes, none lost; {live} rows at the end");
     assert!(total >= 10_000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn acknowledged_writes_survive_kill_9() {
+    kill_again_and_again(&Site::on_file()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn acknowledged_writes_survive_kill_9_on_postgres() {
+    if let Some(site) = Site::on_postgres() {
+        kill_again_and_again(&site).await;
+    }
 }

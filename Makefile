@@ -63,7 +63,8 @@ test-rust: build-needs web
 .PHONY: test-postgres
 test-postgres: build-needs web
 	@scripts/need postgres:postgresql setpriv:util-linux
-	scripts/with-postgres $(CARGO) test --workspace --no-fail-fast --test 'conformance' --test 'concurrency' --test 'call_history' --test 'v2'
+	scripts/with-postgres $(CARGO) test --workspace --no-fail-fast --test 'conformance' --test 'concurrency' --test 'call_history' --test 'v2' \
+	  --test 'key_rotation' --test 'backup' --test 'operations' --test 'kill9' --test 'postgres_outage'
 
 .PHONY: test-web
 test-web: $(WEB_PACKAGES) web
@@ -84,8 +85,9 @@ e2e: test-e2e ## Run the tests with real clients only (TESTS="tests/hold.test.js
 .PHONY: bench
 bench: build ## Measure CPU per unit of work and print the table
 	$(CARGO) build --release --package ringtrip-bench
-	@scripts/say 'Measuring, for about four minutes. Other work on this machine would be in the figures.'
-	ulimit -Sn $$(ulimit -Hn) && $(TARGET_DIR)/release/ringtrip-bench --server $(RELEASE_BINARY) $(ARGS)
+	@scripts/need postgres:postgresql setpriv:util-linux
+	@scripts/say 'Measuring, for about ten minutes. Other work on this machine would be in the figures.'
+	ulimit -Sn $$(ulimit -Hn) && scripts/with-postgres $(TARGET_DIR)/release/ringtrip-bench --server $(RELEASE_BINARY) $(ARGS)
 
 .PHONY: soak
 soak: binary e2e-needs $(E2E_PACKAGES) $(E2E_PYTHON) ## Run what takes too long for `make test`: many seeds, and real clients again and again

@@ -12,6 +12,7 @@
 //! It imports `model` and `media` alone, and none of the code that it measures but SRTP.
 
 mod calls;
+mod control;
 mod leg;
 mod media;
 mod rest;
@@ -27,10 +28,11 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use tokio::sync::Semaphore;
 
 use calls::{Load, Plan, Used};
+use control::Engine;
 use media::Media;
 use rest::{Credential, Question, Rest};
 use server::Server;
@@ -67,12 +69,38 @@ struct Options {
     /// Requests of each REST row.
     #[arg(long, default_value_t = 4000)]
     requests: usize,
+    /// Credentials of the account whose lists are measured.
+    #[arg(long, default_value_t = 100_000)]
+    credentials: usize,
+    /// What to measure.
+    #[arg(long, value_enum, default_value_t = Part::All)]
+    part: Part,
+    /// A Postgres to measure on too; `scripts/with-postgres` starts one and sets it.
+    #[arg(long, env = "RINGTRIP_TEST_POSTGRES_URL", requires = "postgres_folder")]
+    postgres: Option<String>,
+    /// The folder that its `data` is in.
+    #[arg(long, env = "RINGTRIP_TEST_POSTGRES_FOLDER")]
+    postgres_folder: Option<PathBuf>,
+}
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Everything.
+    All,
+    /// Sessions, calls, media, and single REST requests on SQLite.
+    Calls,
+    /// REST on both engines, and lists of very many.
+    Control,
 }
 
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     if options.calls * 2 > options.sessions || options.repeat == 0 {
         bail!("--sessions must be at least twice --calls, and --repeat at least 1");
+    }
+    if options.credentials < 2000 {
+        bail!("--credentials must be at least 2000");
     }
     check_descriptors(options.sessions + options.calls * 2 + 200)?;
     if !options.server.exists() {
@@ -90,7 +118,18 @@ fn main() -> anyhow::Result<()> {
     for number in 1..=options.repeat {
         let begun = Instant::now();
         let local = tokio::task::LocalSet::new();
-        local.block_on(&runtime, repetition(&options, &mut table))?;
+        if options.part != Part::Control {
+            local.block_on(&runtime, repetition(&options, &mut table))?;
+        }
+        if options.part != Part::Calls {
+            let mut engines = vec![Engine::Sqlite];
+            if let (Some(url), Some(folder)) = (&options.postgres, &options.postgres_folder) {
+                engines.push(Engine::Postgres(url, folder));
+            }
+            for engine in engines {
+                local.block_on(&runtime, control::repetition(&options, engine, &mut table))?;
+            }
+        }
         say(&format!(
             "repetition {number} of {}: {} s",
             options.repeat,

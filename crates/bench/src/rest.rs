@@ -142,6 +142,10 @@ pub(crate) enum Question {
     Token(Vec<Credential>),
     /// One of these credentials, in turn.
     Get(Vec<Credential>),
+    /// One of these paths, in turn.
+    Read(Vec<String>),
+    /// Create something at this path; `{n}` in the body becomes a number of its own.
+    Post(&'static str, String),
 }
 
 impl Question {
@@ -162,6 +166,14 @@ impl Question {
                 let id = &credentials[number % credentials.len()].id;
                 let path = format!("/v2/telephony_credentials/{id}");
                 rest.ask("GET", &path, None).await?.expect(200)
+            }
+            Self::Read(paths) => {
+                let path = &paths[number % paths.len()];
+                rest.ask("GET", path, None).await?.expect(200)
+            }
+            Self::Post(path, body) => {
+                let body = body.replace("{n}", &number.to_string());
+                rest.ask("POST", path, Some(&body)).await?.expect(201)
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,85 @@ use serde_json::Value;
 
 /// A kernel tick of `/proc/<pid>/stat`; Linux has used 100 a second for user space since 2.6.
 const TICK: Duration = Duration::from_millis(10);
+
+/// An installation: a folder with a configuration, and an account.
+pub(crate) struct Site {
+    folder: PathBuf,
+    api_key: String,
+}
+
+impl Site {
+    /// Makes an installation with one account.
+    ///
+    /// # Errors
+    /// When the binary does not do that.
+    pub(crate) fn make(binary: &Path, folder: &Path, database_url: &str) -> anyhow::Result<Self> {
+        let text = format!(
+            "http_addr = \"127.0.0.1:0\"\nadmin_addr = \"127.0.0.1:0\"\nmedia_addr = \"127.0.0.1:0\"\n\
+             media_threads = 1\ndatabase_url = \"{database_url}\"\nkey_file = \"{}\"\nlog_format = \"json\"\n",
+            folder.join("ringtrip.key").display()
+        );
+        std::fs::write(folder.join("ringtrip.toml"), text)?;
+        let mut site = Self {
+            folder: folder.to_owned(),
+            api_key: String::new(),
+        };
+        let email = "bench@acme.example";
+        site.json(binary, &["account", "create", "--email", email])?;
+        let key = site.json(binary, &["api-key", "create", "--account", email])?;
+        site.api_key = key["api_key"].as_str().context("no API key")?.to_owned();
+        Ok(site)
+    }
+
+    fn command(&self, binary: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new(binary);
+        command
+            .args(args)
+            .arg("--config")
+            .arg(self.folder.join("ringtrip.toml"))
+            .current_dir(&self.folder);
+        command
+    }
+
+    fn json(&self, binary: &Path, args: &[&str]) -> anyhow::Result<Value> {
+        let done = self
+            .command(binary, args)
+            .args(["--output", "json"])
+            .stderr(Stdio::inherit())
+            .output()?;
+        if !done.status.success() {
+            bail!("ringtrip {} failed", args.join(" "));
+        }
+        Ok(serde_json::from_slice(&done.stdout)?)
+    }
+}
+
+/// CPU time that a Postgres server and its backends have used, in ticks of 10 ms. What ended backends
+/// used is missing; those of a pool live as long as it does.
+///
+/// # Errors
+/// When it is not there.
+pub(crate) fn postgres_cpu(folder: &Path) -> anyhow::Result<Duration> {
+    let pid = std::fs::read_to_string(folder.join("data/postmaster.pid"))?;
+    let postmaster = pid.lines().next().unwrap_or_default().to_owned();
+    let mut ticks = 0;
+    for entry in std::fs::read_dir("/proc")? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !name.bytes().all(|byte| byte.is_ascii_digit()) {
+            continue;
+        }
+        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else {
+            continue;
+        };
+        let behind = stat.rsplit(") ").next().unwrap_or_default();
+        let fields: Vec<&str> = behind.split(' ').collect();
+        if fields.len() > 12 && (name == postmaster || fields[1] == postmaster) {
+            ticks += fields[11].parse::<u32>()? + fields[12].parse::<u32>()?;
+        }
+    }
+    Ok(TICK * ticks)
+}
 
 /// A running server. Dropping it ends the process.
 pub(crate) struct Server {
@@ -93,6 +172,54 @@ impl Server {
             connection_id: text(&account["connection_id"]).context("no connection")?,
             threads: BTreeMap::new(),
         })
+    }
+
+    /// Starts a server on an installation: `folder` holds its configuration, its key and, on SQLite,
+    /// its data. Its http address is known and it answers when this returns; so is how long that took.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub(crate) fn serve(binary: &Path, site: &Site) -> anyhow::Result<(Self, Duration)> {
+        let begun = Instant::now();
+        let mut process = site
+            .command(binary, &["serve"])
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("{} cannot be started", binary.display()))?;
+        let stderr = process.stderr.take().context("the server has no log")?;
+        let mut lines = BufReader::new(stderr).lines();
+        let http = loop {
+            let line = lines.next().context("the server ended at once")??;
+            let Ok(line) = serde_json::from_str::<Value>(&line) else {
+                bail!("{line}");
+            };
+            if let Some(address) = line["http.addr"].as_str() {
+                break address.parse()?;
+            }
+        };
+        let took = begun.elapsed();
+        // What is logged later is nobody's, but must not block the server.
+        std::thread::spawn(move || lines.for_each(drop));
+        let server = Self {
+            process,
+            http,
+            api_key: site.api_key.clone(),
+            connection_id: String::new(),
+            threads: BTreeMap::new(),
+        };
+        Ok((server, took))
+    }
+
+    /// Stops it as an operator would.
+    ///
+    /// # Errors
+    /// When it cannot be told to.
+    pub(crate) fn stop(mut self) -> anyhow::Result<()> {
+        let pid = self.process.id().to_string();
+        Command::new("kill").args(["-TERM", &pid]).status()?;
+        self.process.wait()?;
+        Ok(())
     }
 
     /// Reads the CPU time used so far.

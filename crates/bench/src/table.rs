@@ -1,11 +1,12 @@
 //! The table that the bench prints: one row per figure, over all repetitions.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 /// One figure.
 #[derive(Debug, Clone)]
 struct Row {
-    name: &'static str,
+    name: Cow<'static, str>,
     unit: &'static str,
     /// The figure should not exceed it.
     goal: Option<f64>,
@@ -21,16 +22,27 @@ pub(crate) struct Table {
 
 impl Table {
     /// Notes a figure that has a goal.
-    pub(crate) fn goal(&mut self, name: &'static str, unit: &'static str, goal: f64, value: f64) {
-        self.push(name, unit, Some(goal), value);
+    pub(crate) fn goal(
+        &mut self,
+        name: impl Into<Cow<'static, str>>,
+        unit: &'static str,
+        goal: f64,
+        value: f64,
+    ) {
+        self.push(name.into(), unit, Some(goal), value);
     }
 
     /// Notes a figure that stands beside those with goals.
-    pub(crate) fn note(&mut self, name: &'static str, unit: &'static str, value: f64) {
-        self.push(name, unit, None, value);
+    pub(crate) fn note(
+        &mut self,
+        name: impl Into<Cow<'static, str>>,
+        unit: &'static str,
+        value: f64,
+    ) {
+        self.push(name.into(), unit, None, value);
     }
 
-    fn push(&mut self, name: &'static str, unit: &'static str, goal: Option<f64>, value: f64) {
+    fn push(&mut self, name: Cow<'static, str>, unit: &'static str, goal: Option<f64>, value: f64) {
         match self.rows.iter_mut().find(|row| row.name == name) {
             Some(row) => row.values.push(value),
             None => self.rows.push(Row {

@@ -366,7 +366,9 @@ fn field_item(field: &FieldError) -> Item<'_> {
         | FieldErrorKind::Terminal => ("10015", "Bad Request"),
         FieldErrorKind::InvalidUrl => ("10003", "Invalid URL"),
         FieldErrorKind::InvalidNumber => ("10002", "Invalid phone number"),
+        FieldErrorKind::NotE164 => ("10016", "Phone number must be in +E.164 format"),
         FieldErrorKind::Duplicate => ("10012", "Duplicate resource"),
+        FieldErrorKind::InUse => ("10021", "Resource in use"),
         FieldErrorKind::NoSuchResource => ("10017", "Associated resource does not exist"),
     };
     Item::new(code, title, field.detail.as_ref()).at(Place::Pointer(field.pointer.clone()))

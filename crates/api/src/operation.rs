@@ -119,7 +119,6 @@ impl Operation {
     }
 
     /// Adds `filter[<field>][<operator>]`.
-    #[allow(dead_code, reason = "for resources that are being added")]
     pub(crate) fn filter_by<T: FromJson>(
         self,
         field: &str,
@@ -145,7 +144,6 @@ impl Operation {
     }
 
     /// Adds a query parameter that must be there.
-    #[allow(dead_code, reason = "for resources that are being added")]
     pub(crate) fn required_query(self, name: &str, schema: Value, text: &'static str) -> Self {
         self.parameter("query", name, true, schema, text)
     }

@@ -8,7 +8,10 @@ use schemars::SchemaGenerator;
 use crate::error::ApiError;
 use crate::front::Front;
 use crate::operation::Operation;
-use crate::v2::{credential_connections, telephony_credentials, whoami};
+use crate::v2::{
+    connections, credential_connections, outbound_voice_profiles, sip_registration_status,
+    telephony_credentials, trunks, whoami,
+};
 use crate::{Api, call_report, openapi};
 
 /// Who may call a route.
@@ -70,6 +73,12 @@ routes! {
     patch  "/v2/telephony_credentials/{id}"              Key => telephony_credentials::update;
     delete "/v2/telephony_credentials/{id}"              Key => telephony_credentials::delete;
     post   "/v2/telephony_credentials/{id}/token"        Key => telephony_credentials::create_token;
+    post   "/v2/telephony_credentials/{id}/actions/activate"
+                                                         Key => telephony_credentials::activate;
+    post   "/v2/telephony_credentials/{id}/actions/deactivate"
+                                                         Key => telephony_credentials::deactivate;
+    get    "/v2/telephony_credentials/tags"              Key => telephony_credentials::list_tags;
+    get    "/v2/sip_registration_status"                 Key => sip_registration_status::retrieve;
 
     post   "/v2/credential_connections"                  Key => credential_connections::create;
     get    "/v2/credential_connections"                  Key => credential_connections::list;
@@ -78,6 +87,22 @@ routes! {
     delete "/v2/credential_connections/{id}"             Key => credential_connections::delete;
     post   "/v2/credential_connections/{id}/actions/check_registration_status"
                                                          Key => credential_connections::check_registration_status;
+
+    get    "/v2/connections"                             Key => connections::list;
+    get    "/v2/connections/{id}"                        Key => connections::retrieve;
+    get    "/v2/connections/{id}/active_calls"           Key => connections::list_active_calls;
+
+    post   "/v2/outbound_voice_profiles"                 Key => outbound_voice_profiles::create;
+    get    "/v2/outbound_voice_profiles"                 Key => outbound_voice_profiles::list;
+    get    "/v2/outbound_voice_profiles/{id}"            Key => outbound_voice_profiles::retrieve;
+    patch  "/v2/outbound_voice_profiles/{id}"            Key => outbound_voice_profiles::update;
+    delete "/v2/outbound_voice_profiles/{id}"            Key => outbound_voice_profiles::delete;
+
+    post   "/v2/trunks"                                  Key => trunks::create;
+    get    "/v2/trunks"                                  Key => trunks::list;
+    get    "/v2/trunks/{id}"                             Key => trunks::retrieve;
+    patch  "/v2/trunks/{id}"                             Key => trunks::update;
+    delete "/v2/trunks/{id}"                             Key => trunks::delete;
 
     post   "/call_report"                                CallReportId => call_report::create;
 

@@ -8,10 +8,12 @@ use std::fmt::Display;
 
 use ringtrip_model::{
     AccountId, AnchorsiteOverride, AniNumberFormat, AniOverrideType, ApiKeyId, CallId,
-    CallingPreference, CredentialConnectionId, DnisNumberFormat, DtmfType, EncryptedMedia, LegId,
-    NoiseSuppression, NoiseSuppressionEngine, OutboundVoiceProfileId, RegistrationStatus,
-    RoutingMethod, RtcpPort, SessionId, SimultaneousRinging, T38ReinviteSource,
-    TelephonyCredentialId, TelephonyCredentialStatus, Timestamp, WebhookApiVersion,
+    CallRecordingType, CallingPreference, ContactTransport, CredentialConnectionId,
+    DnisNumberFormat, DtmfType, EncryptedMedia, LegId, NoiseSuppression, NoiseSuppressionEngine,
+    OutboundVoiceProfileId, RecordingChannels, RecordingFormat, RegistrationStatus, RoutingMethod,
+    RtcpPort, ServicePlan, SessionId, SimultaneousRinging, T38ReinviteSource,
+    TelephonyCredentialId, TelephonyCredentialStatus, Timestamp, TrafficType, TrunkHealth, TrunkId,
+    TrunkNumberFormat, TrunkTransport, UsagePaymentMethod, WebhookApiVersion,
 };
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -69,6 +71,7 @@ macro_rules! decimals {
 decimals! {
     CredentialConnectionId
     OutboundVoiceProfileId
+    TrunkId
 }
 
 impl Printed for Timestamp {
@@ -114,18 +117,28 @@ words! {
     AnchorsiteOverride
     AniNumberFormat
     AniOverrideType
+    CallRecordingType
     CallingPreference
+    ContactTransport
     DnisNumberFormat
     DtmfType
     EncryptedMedia
     NoiseSuppression
     NoiseSuppressionEngine
+    RecordingChannels
+    RecordingFormat
     RegistrationStatus
     RoutingMethod
     RtcpPort
+    ServicePlan
     SimultaneousRinging
     T38ReinviteSource
     TelephonyCredentialStatus
+    TrafficType
+    TrunkHealth
+    TrunkNumberFormat
+    TrunkTransport
+    UsagePaymentMethod
     WebhookApiVersion
 }
 

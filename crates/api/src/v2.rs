@@ -1,7 +1,11 @@
 //! The resources under `/v2`, one file each, named as the path segment is.
 
+pub(crate) mod connections;
 pub(crate) mod credential_connections;
+pub(crate) mod outbound_voice_profiles;
+pub(crate) mod sip_registration_status;
 pub(crate) mod telephony_credentials;
+pub(crate) mod trunks;
 pub(crate) mod whoami;
 
 use std::future::Future;

@@ -1,20 +1,23 @@
-//! What is true while a node lives: who is logged in where, which calls count against which limit,
-//! and the word that a credential has been revoked.
+//! What is true while a node lives: who is logged in where, which legs are alive, which calls count
+//! against which limit, and the word that a credential has been revoked.
 //!
 //! [`Bus`] is the seam between one node and many. [`LocalBus`] serves one process and is the
 //! default; a networked bus joins beside it without a change for its callers. Nothing here survives
 //! a restart (that is `store`) and nothing here decides about a call (that is `switch`).
 
+mod legs;
 mod local;
 mod location;
 mod permits;
 
 use std::sync::Arc;
 
+pub use legs::{LegPage, LegRange};
 pub use local::LocalBus;
+pub use location::Registration;
 use ringtrip_model::{
-    AccountId, CallId, CallSnapshot, ChannelLimits, LegParty, PermitRefusal, PermitRequest,
-    RevokeScope, SessionId,
+    AccountId, CallId, CallSnapshot, ChannelLimits, Contact, CredentialConnectionId, LegId,
+    LegParty, LiveLeg, PermitRefusal, PermitRequest, RevokeScope, SessionId, Timestamp,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -54,17 +57,30 @@ impl Bus {
         }
     }
 
-    /// Notes that a session is logged in, and under which id it may upload call reports.
-    pub fn bind(&self, session: SessionId, party: &LegParty, call_report_id: &str) {
+    /// Notes that a session is logged in, from where, and under which id it may upload call reports. For
+    /// one that is bound already: where it is now.
+    pub fn bind(
+        &self,
+        session: SessionId,
+        party: &LegParty,
+        call_report_id: &str,
+        contact: Contact,
+    ) {
         match self {
-            Self::Local(bus) => bus.bind(session, party, call_report_id),
+            Self::Local(bus) => bus.bind(session, party, call_report_id, contact),
         }
     }
 
-    /// Forgets a session. Its call reports are taken for ten minutes more.
-    pub fn unbind(&self, session: SessionId, party: &LegParty, call_report_id: &str) {
+    /// Forgets a session that went at `at`. Its call reports are taken for ten minutes more.
+    pub fn unbind(
+        &self,
+        session: SessionId,
+        party: &LegParty,
+        call_report_id: &str,
+        at: Timestamp,
+    ) {
         match self {
-            Self::Local(bus) => bus.unbind(session, party, call_report_id),
+            Self::Local(bus) => bus.unbind(session, party, call_report_id, at),
         }
     }
 
@@ -72,6 +88,14 @@ impl Bus {
     pub fn devices(&self, user: &str) -> Vec<SessionId> {
         match self {
             Self::Local(bus) => bus.devices(user),
+        }
+    }
+
+    /// Tells what is known of a SIP user name's logins (case does not matter). Of those who are logged in,
+    /// everything; of those who left, the last 10,000.
+    pub fn registration(&self, user: &str) -> Registration {
+        match self {
+            Self::Local(bus) => bus.registration(user),
         }
     }
 
@@ -121,6 +145,32 @@ impl Bus {
     pub fn snapshot(&self, call: CallId) -> Option<CallSnapshot> {
         match self {
             Self::Local(bus) => bus.snapshot(call),
+        }
+    }
+
+    /// Notes that a leg is alive.
+    pub fn begin_leg(&self, leg: LiveLeg) {
+        match self {
+            Self::Local(bus) => bus.begin_leg(leg),
+        }
+    }
+
+    /// Notes that a leg has ended. One that is not known is passed over.
+    pub fn end_leg(&self, leg: LegId) {
+        match self {
+            Self::Local(bus) => bus.end_leg(leg),
+        }
+    }
+
+    /// Lists at most `limit` of the legs of a connection that are alive, the oldest first.
+    pub fn live_legs(
+        &self,
+        connection: CredentialConnectionId,
+        range: LegRange,
+        limit: usize,
+    ) -> LegPage {
+        match self {
+            Self::Local(bus) => bus.live_legs(connection, range, limit),
         }
     }
 }

@@ -5,14 +5,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ringtrip_model::{
-    AccountId, CallId, CallSnapshot, ChannelLimits, LegParty, PermitRefusal, PermitRequest,
-    RevokeScope, SessionId,
+    AccountId, CallId, CallSnapshot, ChannelLimits, Contact, CredentialConnectionId, LegId,
+    LegParty, LiveLeg, PermitRefusal, PermitRequest, RevokeScope, SessionId, Timestamp,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::Revocation;
-use crate::location::Location;
+use crate::legs::{LegPage, LegRange, Legs};
+use crate::location::{Location, Registration};
 use crate::permits::Permits;
 
 /// How long a revocation may take before the caller goes on: signalling that does not react is down,
@@ -24,6 +25,7 @@ const REVOKE_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct LocalBus {
     location: Mutex<Location>,
     permits: Mutex<Permits>,
+    legs: Mutex<Legs>,
     snapshots: Mutex<BTreeMap<CallId, CallSnapshot>>,
     revocations: Mutex<Option<mpsc::Sender<Revocation>>>,
 }
@@ -38,6 +40,7 @@ impl LocalBus {
         Self {
             location: Mutex::default(),
             permits: Mutex::new(Permits::new(max_calls)),
+            legs: Mutex::default(),
             snapshots: Mutex::default(),
             revocations: Mutex::default(),
         }
@@ -64,16 +67,32 @@ impl LocalBus {
         }
     }
 
-    pub(crate) fn bind(&self, session: SessionId, party: &LegParty, call_report_id: &str) {
-        lock(&self.location).bind(session, party, call_report_id);
+    pub(crate) fn bind(
+        &self,
+        session: SessionId,
+        party: &LegParty,
+        call_report_id: &str,
+        contact: Contact,
+    ) {
+        lock(&self.location).bind(session, party, call_report_id, contact);
     }
 
-    pub(crate) fn unbind(&self, session: SessionId, party: &LegParty, call_report_id: &str) {
-        lock(&self.location).unbind(session, party, call_report_id, Instant::now());
+    pub(crate) fn unbind(
+        &self,
+        session: SessionId,
+        party: &LegParty,
+        call_report_id: &str,
+        at: Timestamp,
+    ) {
+        lock(&self.location).unbind(session, party, call_report_id, at, Instant::now());
     }
 
     pub(crate) fn devices(&self, user: &str) -> Vec<SessionId> {
         lock(&self.location).devices(user)
+    }
+
+    pub(crate) fn registration(&self, user: &str) -> Registration {
+        lock(&self.location).registration(user)
     }
 
     pub(crate) fn report_owner(&self, call_report_id: &str) -> Option<AccountId> {
@@ -102,5 +121,22 @@ impl LocalBus {
 
     pub(crate) fn snapshot(&self, call: CallId) -> Option<CallSnapshot> {
         lock(&self.snapshots).get(&call).cloned()
+    }
+
+    pub(crate) fn begin_leg(&self, leg: LiveLeg) {
+        lock(&self.legs).begin(leg);
+    }
+
+    pub(crate) fn end_leg(&self, leg: LegId) {
+        lock(&self.legs).end(leg);
+    }
+
+    pub(crate) fn live_legs(
+        &self,
+        connection: CredentialConnectionId,
+        range: LegRange,
+        limit: usize,
+    ) -> LegPage {
+        lock(&self.legs).list(connection, range, limit)
     }
 }

@@ -1,5 +1,8 @@
 //! What is told and kept about a call.
 
+use std::fmt;
+use std::str::FromStr;
+
 use crate::{
     AccountId, AudioCodec, CallId, CallerId, CredentialConnectionId, Digit, HangupCause, LegId,
     NodeId, SessionId, TelephonyCredentialId, Time, Timestamp, VideoCodec,
@@ -193,4 +196,84 @@ pub struct SnapshotLeg {
     pub direction: Direction,
     /// Its audio codec.
     pub audio: Option<AudioCodec>,
+}
+
+/// A leg that has not ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveLeg {
+    /// The leg.
+    pub leg: LegId,
+    /// Its call.
+    pub call: CallId,
+    /// The tenant.
+    pub account: AccountId,
+    /// The connection.
+    pub connection: CredentialConnectionId,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// The opaque text of the caller's application.
+    pub client_state: Option<String>,
+}
+
+impl LiveLeg {
+    /// Returns its place among the legs of its connection.
+    pub const fn place(&self) -> LegPlace {
+        LegPlace {
+            started_at: self.started_at,
+            leg: self.leg,
+        }
+    }
+}
+
+/// The place of a leg among others, in the order in which they began. It stays a place when the leg is
+/// gone. As text, it is what lists are resumed by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LegPlace {
+    started_at: Timestamp,
+    leg: LegId,
+}
+
+impl fmt::Display for LegPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}.{}", self.started_at.as_micros(), self.leg)
+    }
+}
+
+/// Why a text is not a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a place in a list of calls")]
+pub struct LegPlaceError;
+
+impl FromStr for LegPlace {
+    type Err = LegPlaceError;
+
+    fn from_str(text: &str) -> Result<Self, LegPlaceError> {
+        let (micros, leg) = text.split_once('.').ok_or(LegPlaceError)?;
+        let micros = i64::from_str_radix(micros, 16).map_err(|_| LegPlaceError)?;
+        Ok(Self {
+            started_at: Timestamp::from_micros(micros),
+            leg: leg.parse().map_err(|_| LegPlaceError)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Generator;
+
+    #[test]
+    fn places_are_in_the_order_of_beginnings_and_survive_text() {
+        let mut rng = Generator::from_seed([2; 32]);
+        let mut place = |micros| LegPlace {
+            started_at: Timestamp::from_micros(micros),
+            leg: LegId::generate(&mut rng),
+        };
+        let (first, second) = (place(1_790_000_000_000_000), place(1_790_000_000_000_001));
+        assert!(first < second);
+        assert_eq!(first.to_string().parse(), Ok(first));
+        for bad in ["", ".", "x.y", "1.2", "5b8d80", &format!("{first} ")] {
+            assert_eq!(bad.parse::<LegPlace>(), Err(LegPlaceError), "{bad}");
+        }
+    }
 }

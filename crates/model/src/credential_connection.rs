@@ -7,6 +7,7 @@ pub use settings::{
     ConnectionSettings, InboundSettings, JitterBuffer, MAX_CODECS, MAX_TAGS, MAX_URL_CHARS,
     NoiseSuppressionDetails, OutboundSettings, RtcpSettings,
 };
+pub(crate) use settings::{check_channels, check_labels};
 pub use words::{
     AnchorsiteOverride, AniNumberFormat, AniOverrideType, DnisNumberFormat, DtmfType,
     EncryptedMedia, NoiseSuppression, NoiseSuppressionEngine, RegistrationStatus, RoutingMethod,

@@ -21,10 +21,14 @@ pub enum FieldErrorKind {
     InvalidUrl,
     /// A text that is no telephone number (10002).
     InvalidNumber,
+    /// A telephone number that is not written `+` and digits (10016).
+    NotE164,
     /// Somebody has this value already (10012).
     Duplicate,
     /// The resource that the field names does not exist, or belongs to somebody else (10017).
     NoSuchResource,
+    /// The resource is in use by others and cannot go (10021).
+    InUse,
     /// A count is at its limit (10015).
     LimitReached,
     /// The resource is in a state that allows no change (10015).

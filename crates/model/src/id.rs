@@ -80,6 +80,19 @@ uuid_ids! {
     SessionId
 }
 
+impl LegId {
+    /// Returns what a leg is called in call control (Telnyx: `call_control_id`): `v3:` and a text that
+    /// is opaque to others.
+    pub fn call_control_id(&self) -> String {
+        format!("v3:{self}")
+    }
+
+    /// Finds the leg that a `call_control_id` names; nothing if it is none of ours.
+    pub fn from_call_control_id(text: &str) -> Option<Self> {
+        text.strip_prefix("v3:")?.parse().ok()
+    }
+}
+
 macro_rules! decimal_ids {
     ($($(#[$doc:meta])* $name:ident)+) => {$(
         $(#[$doc])*
@@ -139,6 +152,8 @@ decimal_ids! {
     CredentialConnectionId
     /// What a connection may dial.
     OutboundVoiceProfileId
+    /// Our SIP route to a carrier.
+    TrunkId
 }
 
 /// One WebSocket of this process. Never leaves the node.
@@ -164,6 +179,17 @@ mod tests {
         assert!(a < b);
         assert_eq!(a.to_string().parse(), Ok(a));
         assert!((18..=19).contains(&a.to_string().len()));
+    }
+
+    #[test]
+    fn call_control_ids_lead_back_to_their_leg() {
+        let leg = LegId::generate(&mut Generator::from_seed([8; 32]));
+        let id = leg.call_control_id();
+        assert!(id.starts_with("v3:"));
+        assert_eq!(LegId::from_call_control_id(&id), Some(leg));
+        for bad in ["", "v3:", "v2:x", &leg.to_string(), &format!("{id} ")] {
+            assert_eq!(LegId::from_call_control_id(bad), None, "{bad}");
+        }
     }
 
     #[test]

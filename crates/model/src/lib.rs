@@ -16,6 +16,7 @@ pub mod fuzz;
 mod id;
 mod leg;
 mod media;
+mod outbound_voice_profile;
 mod rng;
 mod route;
 mod sdp;
@@ -23,6 +24,8 @@ mod secret;
 mod session;
 mod telephony_credential;
 mod time;
+mod trunk;
+mod words;
 
 pub use access_token::{
     SigningKey, TokenClaims, TokenError, sign as sign_access_token, verify as verify_access_token,
@@ -30,8 +33,8 @@ pub use access_token::{
 pub use account::{Account, NewAccount};
 pub use api_key::{ApiKey, ApiKeyError, HashedApiKey, PlainApiKey};
 pub use call::{
-    CallEvent, CallEventKind, CallSnapshot, Direction, HangupSource, LegQuality, LegRecord,
-    SnapshotLeg,
+    CallEvent, CallEventKind, CallSnapshot, Direction, HangupSource, LegPlace, LegPlaceError,
+    LegQuality, LegRecord, LiveLeg, SnapshotLeg,
 };
 pub use cause::HangupCause;
 pub use codec::{AudioCodec, MediaPolicy, NegotiatedMedia, OfferedMedia, VideoCodec};
@@ -45,10 +48,15 @@ pub use credential_connection::{
 pub use field_error::{FieldError, FieldErrorKind, FieldErrors, MAX_LABEL_CHARS};
 pub use id::{
     AccountId, ApiKeyId, CallId, CredentialConnectionId, IdError, LegId, NodeId,
-    OutboundVoiceProfileId, SessionId, SocketId, TelephonyCredentialId,
+    OutboundVoiceProfileId, SessionId, SocketId, TelephonyCredentialId, TrunkId,
 };
 pub use leg::{CallerId, CustomHeader, Digit, LegCommand, LegEvent, LegParty};
 pub use media::{MediaCommand, MediaEvent, MediaFailure};
+pub use outbound_voice_profile::{
+    CallRecording, CallRecordingType, CallingWindow, MAX_DESTINATIONS, MAX_RECORDED_NUMBERS,
+    NewOutboundVoiceProfile, OutboundVoiceProfile, ProfileSettings, Rate, RecordingChannels,
+    RecordingFormat, ServicePlan, TrafficType, UsagePaymentMethod,
+};
 pub use rng::Generator;
 pub use route::{
     CallingPreference, ChannelLimits, Destination, PermitRefusal, PermitRequest, Route,
@@ -56,9 +64,13 @@ pub use route::{
 };
 pub use sdp::{SdpAnswer, SdpOffer};
 pub use secret::{Pii, Secret};
-pub use session::{Identity, LoginRefusal, LoginRequest, RevokeScope};
+pub use session::{Contact, ContactTransport, Identity, LoginRefusal, LoginRequest, RevokeScope};
 pub use telephony_credential::{
     MAX_CREDENTIALS_PER_TAG, NewTelephonyCredential, TelephonyCredential, TelephonyCredentialPatch,
     TelephonyCredentialStatus,
 };
 pub use time::{Time, Timestamp, TimestampError};
+pub use trunk::{
+    MAX_PREFIXES, NewTrunk, Trunk, TrunkHealth, TrunkNumberFormat, TrunkRegistration,
+    TrunkSettings, TrunkTransport,
+};

@@ -1,5 +1,8 @@
 //! Logins.
 
+use std::net::IpAddr;
+
+use crate::words::words;
 use crate::{LegParty, Secret, Timestamp};
 
 /// What a client shows to prove who it is.
@@ -23,6 +26,31 @@ pub struct Identity {
     pub party: LegParty,
     /// When the credential ends, if it does.
     pub expires_at: Option<Timestamp>,
+}
+
+words! {
+    /// What a client's messages travel over.
+    ContactTransport {
+        /// A WebSocket.
+        Ws = "WS",
+        /// A WebSocket over TLS.
+        Wss = "WSS",
+    }
+}
+
+/// Where a client that is logged in can be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contact {
+    /// Its address: of its connection, or what a trusted proxy says it is.
+    pub address: IpAddr,
+    /// Its port; none behind a proxy.
+    pub port: Option<u16>,
+    /// What its messages travel over.
+    pub transport: ContactTransport,
+    /// What it calls itself, as far as that is a text of at most 255 bytes.
+    pub user_agent: Option<String>,
+    /// When it logged in.
+    pub since: Timestamp,
 }
 
 /// Why a login is refused. The client is told nothing but "Login Incorrect".

@@ -1,6 +1,7 @@
 //! Generated SIP users (Telnyx: on-demand credentials).
 
 use crate::field_error::{Faults, MAX_LABEL_CHARS};
+use crate::words::words;
 use crate::{
     AccountId, CredentialConnectionId, FieldErrorKind, FieldErrors, Generator, Secret,
     TelephonyCredentialId, Timestamp,
@@ -30,6 +31,8 @@ pub struct TelephonyCredential {
     pub sip_username: String,
     /// 32 lower-case hexadecimal digits; never changes.
     pub sip_password: Secret<String>,
+    /// Whether it may log in, place and receive calls.
+    pub active: bool,
     /// When it ends; a terminal state.
     pub expires_at: Option<Timestamp>,
     /// When it was made.
@@ -43,40 +46,28 @@ impl TelephonyCredential {
     pub fn expired_at(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|end| end <= now)
     }
-}
 
-/// A state that credentials can be listed by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TelephonyCredentialStatus {
-    /// Not expired.
-    Active,
-    /// Switched off. Known from older interfaces; no credential is ever in this state.
-    Inactive,
-    /// Past its end.
-    Expired,
-}
-
-impl TelephonyCredentialStatus {
-    /// The names of all of them.
-    pub const NAMES: &[&str] = &["active", "inactive", "expired"];
-
-    /// Returns the name on the wire.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Inactive => "inactive",
-            Self::Expired => "expired",
+    /// Returns the state it is in. Its end is final, whether it was switched off before or not.
+    pub fn status_at(&self, now: Timestamp) -> TelephonyCredentialStatus {
+        if self.expired_at(now) {
+            TelephonyCredentialStatus::Expired
+        } else if self.active {
+            TelephonyCredentialStatus::Active
+        } else {
+            TelephonyCredentialStatus::Inactive
         }
     }
+}
 
-    /// Reads `active`, `inactive` or `expired`.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "active" => Some(Self::Active),
-            "inactive" => Some(Self::Inactive),
-            "expired" => Some(Self::Expired),
-            _ => None,
-        }
+words! {
+    /// The state of a credential.
+    TelephonyCredentialStatus {
+        /// Neither switched off nor expired.
+        Active = "active",
+        /// Switched off.
+        Inactive = "inactive",
+        /// Past its end.
+        Expired = "expired",
     }
 }
 
@@ -125,6 +116,7 @@ impl NewTelephonyCredential {
             tag: tag.filter(|text| !is_blank(text)),
             sip_username: format!("{USERNAME_PREFIX}{}", rng.alphanumeric(USERNAME_RANDOM_LEN)),
             sip_password: Secret::new(rng.hex(PASSWORD_LEN)),
+            active: true,
             expires_at,
             created_at: now,
             updated_at: now,
@@ -248,6 +240,22 @@ mod tests {
         assert_eq!(credential.name, "2020-06-18 21:32:38.917732Z");
         assert_eq!(credential.tag, None);
         assert!(!format!("{credential:?}").contains(password.as_str()));
+    }
+
+    #[test]
+    fn an_end_is_final_and_a_switch_is_not() {
+        let end = Timestamp::from_micros(NOW.as_micros() + 1);
+        let mut credential = make(None, None, Some(end)).unwrap();
+        assert_eq!(credential.status_at(NOW), TelephonyCredentialStatus::Active);
+        credential.active = false;
+        assert_eq!(
+            credential.status_at(NOW),
+            TelephonyCredentialStatus::Inactive
+        );
+        assert_eq!(
+            credential.status_at(end),
+            TelephonyCredentialStatus::Expired
+        );
     }
 
     #[test]

@@ -9,7 +9,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use ringtrip_model::{
     Account, AccountId, ConnectionSettings, CredentialConnection, CredentialConnectionId,
-    Generator, NewAccount, NewCredentialConnection, NewTelephonyCredential, PlainApiKey,
+    Generator, NewAccount, NewCredentialConnection, NewOutboundVoiceProfile,
+    NewTelephonyCredential, OutboundVoiceProfileId, PlainApiKey, ProfileSettings,
     TelephonyCredential, TelephonyCredentialId, TokenError, sign_access_token,
 };
 use ringtrip_store::Store;
@@ -40,6 +41,9 @@ struct KeptAccount {
     email: String,
     api_key: String,
     connection_id: String,
+    /// None where an earlier version made the account.
+    #[serde(default)]
+    outbound_voice_profile_id: Option<String>,
     credential_ids: Vec<String>,
 }
 
@@ -49,6 +53,7 @@ struct DevAccount {
     account: Account,
     api_key: String,
     connection: CredentialConnectionId,
+    profile: OutboundVoiceProfileId,
     credentials: Vec<(&'static str, TelephonyCredential)>,
 }
 
@@ -147,8 +152,9 @@ async fn prepare(
             }
         };
         let api_key = prepare_key(store, known, account.id, clock, rng).await?;
-        let connection =
-            prepare_connection(store, known, account.id, organization, clock, rng).await?;
+        let profile = prepare_profile(store, known, account.id, organization, clock, rng).await?;
+        let place = (account.id, profile);
+        let connection = prepare_connection(store, known, place, organization, clock, rng).await?;
         let mut credentials = Vec::new();
         for (index, person) in people.into_iter().enumerate() {
             let id = known.and_then(|known| known.credential_ids.get(index));
@@ -161,6 +167,7 @@ async fn prepare(
             account,
             api_key,
             connection: connection.id,
+            profile,
             credentials,
         });
     }
@@ -188,10 +195,30 @@ async fn prepare_key(
     Ok(key.expose().to_owned())
 }
 
-async fn prepare_connection(
+async fn prepare_profile(
     store: &Store,
     known: Option<&KeptAccount>,
     account: AccountId,
+    organization: &str,
+    clock: Clock,
+    rng: &mut Generator,
+) -> anyhow::Result<OutboundVoiceProfileId> {
+    if let Some(id) = known.and_then(|known| known.outbound_voice_profile_id.as_ref())
+        && let Ok(id) = id.parse()
+        && store.outbound_voice_profile(account, id).await?.is_some()
+    {
+        return Ok(id);
+    }
+    let settings = ProfileSettings::default();
+    let new = NewOutboundVoiceProfile::new(account, organization, settings, clock.wall(), rng)?;
+    Ok(store.insert_outbound_voice_profile(new).await?.id)
+}
+
+/// A connection that exists is left as its owner has it.
+async fn prepare_connection(
+    store: &Store,
+    known: Option<&KeptAccount>,
+    (account, profile): (AccountId, OutboundVoiceProfileId),
     organization: &str,
     clock: Clock,
     rng: &mut Generator,
@@ -202,7 +229,8 @@ async fn prepare_connection(
         return Ok(connection);
     }
     let user_name = format!("{}{}", organization.to_lowercase(), rng.alphanumeric(12));
-    let settings = ConnectionSettings::default();
+    let mut settings = ConnectionSettings::default();
+    settings.outbound.outbound_voice_profile_id = Some(profile);
     let new = NewCredentialConnection::new(
         account,
         organization,
@@ -245,6 +273,7 @@ fn keep(path: &Path, accounts: &[DevAccount]) -> anyhow::Result<()> {
         email: ready.account.email.clone(),
         api_key: ready.api_key.clone(),
         connection_id: ready.connection.to_string(),
+        outbound_voice_profile_id: Some(ready.profile.to_string()),
         credential_ids: ready
             .credentials
             .iter()
@@ -308,6 +337,7 @@ impl DevPortal {
                 "user_id": ready.account.id.to_string(),
                 "api_key": ready.api_key,
                 "connection_id": ready.connection.to_string(),
+                "outbound_voice_profile_id": ready.profile.to_string(),
                 "credentials": credentials,
             }));
         }
@@ -421,6 +451,10 @@ fn human(summary: &Value, folder: &Folder) -> String {
         line(format_args!(
             "  Connection  {}",
             text(&account["connection_id"])
+        ));
+        line(format_args!(
+            "  Profile     {}",
+            text(&account["outbound_voice_profile_id"])
         ));
         for credential in account["credentials"].as_array().into_iter().flatten() {
             line(format_args!(

@@ -12,14 +12,14 @@ use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use ringtrip_api::Peer;
-use ringtrip_model::SocketId;
+use ringtrip_model::{ContactTransport, SocketId};
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tower::ServiceExt;
 
 use crate::dev::DevPortal;
-use crate::drive::{Input, serve_socket};
+use crate::drive::{Input, Origin, serve_socket, user_agent};
 use crate::telemetry::Metrics;
 
 /// Time for a request's head; for its body, the handlers have theirs.
@@ -90,10 +90,13 @@ pub(crate) async fn serve(
 async fn serve_connection(stream: TcpStream, peer: Peer, surface: Arc<Surface>) {
     // Latency matters more than a saved packet; a socket without the option still works.
     let _ = stream.set_nodelay(true);
+    let remote = stream.peer_addr().ok();
     let service = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
         let surface = Arc::clone(&surface);
         async move {
-            Ok::<_, std::convert::Infallible>(surface.route(request.map(Body::new), peer).await)
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(remote);
+            Ok::<_, std::convert::Infallible>(surface.route(request, peer).await)
         }
     });
     let connection = hyper::server::conn::http1::Builder::new()
@@ -141,6 +144,7 @@ impl Surface {
     }
 
     async fn upgrade(&self, request: Request<Body>, peer: Peer) -> Response {
+        let origin = origin(&request, peer);
         let upgrade = match WebSocketUpgrade::from_request(request, &()).await {
             Ok(upgrade) => upgrade,
             Err(rejection) => return refused_upgrade(rejection.status(), &rejection.body_text()),
@@ -153,7 +157,7 @@ impl Surface {
             .write_buffer_size(0)
             .max_message_size(MAX_FRAME)
             .max_frame_size(MAX_FRAME)
-            .on_upgrade(move |stream| serve_socket(stream, (socket, peer.source), inputs))
+            .on_upgrade(move |stream| serve_socket(stream, (socket, origin), inputs))
     }
 
     fn page(&self, path: &str, headers: &HeaderMap) -> Option<Response> {
@@ -165,6 +169,26 @@ impl Surface {
             ("/", _) => Some(asset("index.html").unwrap_or_else(unbuilt)),
             (path, _) => asset(path.trim_start_matches('/')),
         }
+    }
+}
+
+/// Tells where a socket comes from. The port is that of the connection, and means nothing behind a proxy.
+fn origin(request: &Request<Body>, peer: Peer) -> Origin {
+    let remote = request.extensions().get::<Option<SocketAddr>>();
+    let direct = |remote: &SocketAddr| remote.ip().to_canonical() == peer.source;
+    Origin {
+        address: peer.source,
+        port: remote
+            .copied()
+            .flatten()
+            .filter(direct)
+            .map(|remote| remote.port()),
+        transport: if peer.secure {
+            ContactTransport::Wss
+        } else {
+            ContactTransport::Ws
+        },
+        user_agent: user_agent(request.headers()),
     }
 }
 

@@ -71,6 +71,7 @@ async fn the_summary_is_one_line_and_everything_in_it_is_true() {
             "user_id",
             "api_key",
             "connection_id",
+            "outbound_voice_profile_id",
             "credentials",
         ];
         assert_eq!(keys(account), BTreeSet::from(known));
@@ -80,7 +81,12 @@ async fn the_summary_is_one_line_and_everything_in_it_is_true() {
         assert_eq!(me["user_id"], account["user_id"], "{me}");
         let connection = account["connection_id"].as_str().unwrap();
         let path = format!("/v2/credential_connections/{connection}");
-        assert_eq!(rest.data("GET", &path, None).await["active"], true);
+        let shown = rest.data("GET", &path, None).await;
+        assert_eq!(shown["active"], true);
+        let profile = account["outbound_voice_profile_id"].as_str().unwrap();
+        assert_eq!(shown["outbound"]["outbound_voice_profile_id"], profile);
+        let path = format!("/v2/outbound_voice_profiles/{profile}");
+        assert_eq!(rest.data("GET", &path, None).await["connections_count"], 1);
         let credentials = account["credentials"].as_array().unwrap();
         assert_eq!(credentials.len(), 2);
         for credential in credentials {

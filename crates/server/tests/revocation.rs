@@ -237,3 +237,35 @@ async fn a_deleted_connection_takes_its_credentials_with_it() {
     let token = server.said("/accounts/0/credentials/0/token");
     expect_refused(&server, json!({"login_token": token})).await;
 }
+
+#[tokio::test]
+async fn a_credential_that_is_switched_off_is_out_at_once_and_can_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::dev(folder.path());
+    let mut rest = server.rest(0).await;
+    let connection = server.said("/accounts/0/connection_id");
+    let body = json!({"connection_id": connection});
+    let (id, token, mut dora) = person(&server, &mut rest, body).await;
+    let mut alice = server.phone(0, 0).await;
+    let (mine, hers) = call(&mut alice, &mut dora).await;
+
+    let path = format!("/v2/telephony_credentials/{id}/actions");
+    let off = rest.call("POST", &format!("{path}/deactivate"), None).await;
+    assert_eq!(off.status, 200, "{}", off.text());
+    assert_eq!(server.metric("ringtrip_sessions_active").await, 1);
+    expect_punt(&mut dora, &hers).await;
+    assert_eq!(alice.event("telnyx_rtc.bye").await["callID"], *mine);
+    expect_refused(&server, json!({"login_token": token})).await;
+    let row = &off.json()["data"];
+    let login = json!({"login": row["sip_username"], "passwd": row["sip_password"]});
+    expect_refused(&server, login).await;
+    let created = alice.invite("to-dora", &dora.user, OFFER).await;
+    assert_eq!(created["result"]["message"], "CALL CREATED");
+    assert_eq!(alice.event("telnyx_rtc.bye").await["callID"], "to-dora");
+
+    let on = rest.call("POST", &format!("{path}/activate"), None).await;
+    assert_eq!(on.status, 200, "{}", on.text());
+    let mut again = Phone::log_in(server.http, &token).await;
+    again.user.clone_from(&dora.user);
+    call(&mut alice, &mut again).await;
+}

@@ -78,7 +78,9 @@ impl Store {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Counter {
     CredentialConnections,
+    OutboundVoiceProfiles,
     TelephonyCredentials,
+    Trunks,
 }
 
 /// Takes an account's row for the rest of the transaction. Whoever decides by what an account has
@@ -111,9 +113,13 @@ pub(crate) async fn counted(
         Counter::CredentialConnections => {
             "SELECT credential_connection_count FROM accounts WHERE id = $1"
         }
+        Counter::OutboundVoiceProfiles => {
+            "SELECT outbound_voice_profile_count FROM accounts WHERE id = $1"
+        }
         Counter::TelephonyCredentials => {
             "SELECT telephony_credential_count FROM accounts WHERE id = $1"
         }
+        Counter::Trunks => "SELECT trunk_count FROM accounts WHERE id = $1",
     };
     let count: Option<i64> = db::query_scalar(sql)
         .bind(account.to_string())

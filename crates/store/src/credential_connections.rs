@@ -11,7 +11,8 @@ use crate::accounts::{self, Counter};
 use crate::cache::Found;
 use crate::db::{self, Conn, QueryBuilder, Row, reader, snapshot};
 use crate::error::StoreError;
-use crate::page::{Listing, Page, can_match, contains_pattern, fold};
+use crate::outbound_voice_profiles;
+use crate::page::{Listing, NARROW, Page, Walk, can_match, contains_pattern, fold, page_query};
 use crate::row::{self, Columns};
 use crate::seal::{Place, Sealed};
 use crate::{Inner, Store};
@@ -75,6 +76,32 @@ impl CredentialConnectionOrder {
             (CredentialConnectionSort::Active, true) => " ORDER BY active DESC, id DESC",
         }
     }
+
+    /// The same order, written so that no index has it: few rows are found first, and sorted then.
+    const fn sorting_sql(self) -> &'static str {
+        match (self.by, self.descending) {
+            (CredentialConnectionSort::CreatedAt, _) => self.sql(),
+            (CredentialConnectionSort::ConnectionName, false) => {
+                " ORDER BY connection_name_folded || '', id"
+            }
+            (CredentialConnectionSort::ConnectionName, true) => {
+                " ORDER BY connection_name_folded || '' DESC, id DESC"
+            }
+            (CredentialConnectionSort::Active, false) => {
+                " ORDER BY CASE WHEN active THEN 1 ELSE 0 END, id"
+            }
+            (CredentialConnectionSort::Active, true) => {
+                " ORDER BY CASE WHEN active THEN 1 ELSE 0 END DESC, id DESC"
+            }
+        }
+    }
+
+    const fn reversed(self) -> Self {
+        Self {
+            by: self.by,
+            descending: !self.descending,
+        }
+    }
 }
 
 /// A connection before and after a change.
@@ -97,7 +124,6 @@ impl Store {
         new: NewCredentialConnection,
     ) -> Result<CredentialConnection, StoreError> {
         let connection = new.into_connection();
-        check_profile(&connection.settings)?;
         let (sealing, settling) = (Arc::clone(&self.inner), Arc::clone(&self.inner));
         self.write(
             ADDING,
@@ -213,33 +239,13 @@ impl Store {
         page: Page,
     ) -> Result<Listing<CredentialConnection>, StoreError> {
         let failed = StoreError::while_doing(READING);
-        let CredentialConnectionFilter {
-            connection_name_contains,
-            outbound_voice_profile_id,
-        } = &filter;
-        if connection_name_contains
+        if filter
+            .connection_name_contains
             .as_deref()
             .is_some_and(|text| !can_match(text))
         {
             return Ok(Listing::empty());
         }
-        let narrowed = |mut query: QueryBuilder| {
-            query
-                .push(" WHERE account_id = ")
-                .push_bind(account.to_string());
-            if let Some(part) = connection_name_contains {
-                query.push(" AND connection_name_folded LIKE ");
-                query
-                    .push_bind(contains_pattern(&fold(part)))
-                    .push(r" ESCAPE '\'");
-            }
-            if let Some(profile) = outbound_voice_profile_id {
-                query
-                    .push(" AND outbound_voice_profile_id = ")
-                    .push_bind(profile.as_i64());
-            }
-            query
-        };
         // One transaction, so that the page and the count are of the same instant.
         let mut snapshot = snapshot(&self.inner.pool, READING).await?;
         let total = if filter == CredentialConnectionFilter::default() {
@@ -251,27 +257,21 @@ impl Store {
             )
             .await?
         } else {
-            let query = narrowed(QueryBuilder::new(
-                "SELECT COUNT(*) FROM credential_connections",
-            ));
-            let total = query
+            let total = count_query(account, &filter)
                 .build_query_scalar()
                 .fetch_one(&mut snapshot)
                 .await
                 .map_err(failed)?;
             row::count(total)
         };
-        let mut query = narrowed(QueryBuilder::new("SELECT * FROM credential_connections"));
-        query
-            .push(order.sql())
-            .push(" LIMIT ")
-            .push_bind(page.limit());
-        query.push(" OFFSET ").push_bind(page.offset());
-        let rows = query
-            .build()
-            .fetch_all(&mut snapshot)
-            .await
-            .map_err(failed)?;
+        let rows = match page.walk(total) {
+            Some(walk) => list_query(account, &filter, order, total, walk)
+                .build()
+                .fetch_all(&mut snapshot)
+                .await
+                .map_err(failed)?,
+            None => Vec::new(),
+        };
         snapshot.rollback().await.map_err(failed)?;
         let items = rows
             .iter()
@@ -279,6 +279,64 @@ impl Store {
             .collect::<Result<_, _>>()?;
         Ok(Listing { items, total })
     }
+}
+
+fn narrow(
+    query: &mut QueryBuilder,
+    account: AccountId,
+    filter: &CredentialConnectionFilter,
+    by_profile: bool,
+) {
+    query
+        .push(" WHERE account_id = ")
+        .push_bind(account.to_string());
+    if let Some(part) = &filter.connection_name_contains {
+        query.push(" AND connection_name_folded LIKE ");
+        query
+            .push_bind(contains_pattern(&fold(part)))
+            .push(r" ESCAPE '\'");
+    }
+    if let Some(profile) = filter.outbound_voice_profile_id {
+        // The sum keeps the index by profile out, where another has the order of the list.
+        query.push(if by_profile {
+            " AND outbound_voice_profile_id = "
+        } else {
+            " AND outbound_voice_profile_id + 0 = "
+        });
+        query.push_bind(profile.as_i64());
+    }
+}
+
+pub(crate) fn count_query(account: AccountId, filter: &CredentialConnectionFilter) -> QueryBuilder {
+    let mut query = QueryBuilder::new("SELECT COUNT(*) FROM credential_connections");
+    narrow(&mut query, account, filter, true);
+    query
+}
+
+/// Makes the query of a page. The few connections of a profile are found by it; of many, the index that has the
+/// order of the list is walked.
+pub(crate) fn list_query(
+    account: AccountId,
+    filter: &CredentialConnectionFilter,
+    order: CredentialConnectionOrder,
+    total: u64,
+    walk: Walk,
+) -> QueryBuilder {
+    let walked = if walk.backwards {
+        order.reversed()
+    } else {
+        order
+    };
+    let few = filter.outbound_voice_profile_id.is_some() && total <= NARROW;
+    let in_order = order.by == CredentialConnectionSort::CreatedAt;
+    let walked = if few && !in_order {
+        walked.sorting_sql()
+    } else {
+        walked.sql()
+    };
+    page_query(TABLE, walked, order.sql(), walk, |query| {
+        narrow(query, account, filter, few || in_order);
+    })
 }
 
 async fn find(
@@ -334,6 +392,7 @@ async fn insert(
     inner: &Inner,
     connection: &CredentialConnection,
 ) -> Result<(), StoreError> {
+    check_profile(conn, ADDING, connection).await?;
     let password = sealed_password(inner, connection);
     let result = db::query(
         "INSERT INTO credential_connections
@@ -382,7 +441,11 @@ async fn update(
     if !faults.is_empty() {
         return Err(StoreError::Invalid(FieldErrors(faults)));
     }
-    check_profile(&after.settings)?;
+    if after.settings.outbound.outbound_voice_profile_id
+        != before.settings.outbound.outbound_voice_profile_id
+    {
+        check_profile(conn, CHANGING, &after).await?;
+    }
     let password = sealed_password(inner, &after);
     let result = db::query(
         "UPDATE credential_connections
@@ -455,15 +518,18 @@ fn settings_text(settings: &ConnectionSettings) -> String {
     serde_json::to_string(settings).expect("settings have text keys and plain values")
 }
 
-/// Refuses every profile: none can be made yet, so none can be the account's own.
-fn check_profile(settings: &ConnectionSettings) -> Result<(), StoreError> {
-    if settings.outbound.outbound_voice_profile_id.is_none() {
-        return Ok(());
+/// Refuses a profile that is not the account's own. A connection without one needs no look.
+async fn check_profile(
+    conn: &mut Conn,
+    doing: &'static str,
+    connection: &CredentialConnection,
+) -> Result<(), StoreError> {
+    match connection.settings.outbound.outbound_voice_profile_id {
+        Some(profile) => {
+            outbound_voice_profiles::check_own(conn, doing, connection.account, profile).await
+        }
+        None => Ok(()),
     }
-    Err(StoreError::Refused(FieldError::no_such_resource(
-        "/outbound/outbound_voice_profile_id",
-        "outbound voice profile",
-    )))
 }
 
 fn free_user_name(doing: &'static str, result: Result<(), sqlx::Error>) -> Result<(), StoreError> {

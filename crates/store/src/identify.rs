@@ -43,15 +43,16 @@ pub struct UserIdentity {
     pub preference: CallingPreference,
     /// When the credential ends, if it is one and does.
     pub expires_at: Option<Timestamp>,
-    /// Whether the connection is switched on.
-    pub connection_active: bool,
+    /// Whether the credential, if it is one, and the connection are switched on.
+    pub active: bool,
     password: Secret<String>,
 }
 
 impl UserIdentity {
-    /// Tells whether it may be used at all: the connection is active, the credential has not ended.
+    /// Tells whether it may be used at all: credential and connection are active, and the credential has
+    /// not ended.
     pub fn usable_at(&self, now: Timestamp) -> bool {
-        self.connection_active && self.expires_at.is_none_or(|end| end > now)
+        self.active && self.expires_at.is_none_or(|end| end > now)
     }
 
     /// Compares a password in constant time.
@@ -87,7 +88,7 @@ impl UserIdentity {
                 .sip_uri_calling_preference
                 .unwrap_or(CallingPreference::Disabled),
             expires_at: credential.and_then(|credential| credential.expires_at),
-            connection_active: settings.active,
+            active: settings.active && credential.is_none_or(|credential| credential.active),
             password: password.clone(),
         }
     }

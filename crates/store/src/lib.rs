@@ -13,6 +13,9 @@
 //! process at a time serves from a database; another one may add accounts and keys beside it, which
 //! are found at once, since only what exists is ever remembered.
 
+#[cfg(test)]
+extern crate self as ringtrip_store;
+
 mod accounts;
 mod api_keys;
 mod backup;
@@ -27,13 +30,17 @@ mod encryption_keys;
 mod error;
 mod history;
 mod identify;
+mod outbound_voice_profiles;
 mod page;
+#[cfg(test)]
+mod plans;
 mod row;
 mod seal;
 mod sealed_tables;
 mod signing_keys;
 mod sweep;
 mod telephony_credentials;
+mod trunks;
 mod writer;
 
 use std::path::PathBuf;
@@ -61,10 +68,16 @@ pub use self::encryption_keys::{EncryptionKeyInfo, Resealed, RotateError};
 pub use self::error::{Corruption, OpenError, ReportBudget, StoreError, Unavailability};
 pub use self::history::{Forgotten, PrunedHistory};
 pub use self::identify::UserIdentity;
+pub use self::outbound_voice_profiles::{
+    OutboundVoiceProfileFilter, OutboundVoiceProfileOrder, OutboundVoiceProfileSort,
+};
 pub use self::page::{Listing, Page};
 pub use self::seal::KeyError;
 pub use self::sweep::{ExpiringCredential, Expiry};
-pub use self::telephony_credentials::{ChangedCredential, TelephonyCredentialFilter};
+pub use self::telephony_credentials::{
+    ChangedCredential, StatusFilter, TelephonyCredentialFilter, TelephonyCredentialTag,
+};
+pub use self::trunks::{TrunkFilter, TrunkOrder, TrunkSort};
 pub use self::writer::WriteCounts;
 
 use self::api_keys::ActiveKey;

@@ -1,4 +1,9 @@
 //! Parts of lists, and the text that lists are searched by.
+//!
+//! A page is found by walking an index in the order of its list: [`page_query`] asks the index for ids alone,
+//! and reads the rows of those. However deep a page lies, no other row is touched.
+
+use crate::db::QueryBuilder;
 
 /// Which part of a list is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +22,63 @@ impl Page {
     pub(crate) fn offset(self) -> i64 {
         i64::from(self.number.saturating_sub(1)).saturating_mul(i64::from(self.size))
     }
+
+    /// Finds the way to the page in a list of so many items, from whichever end of the list is nearer;
+    /// nothing if it lies past the end.
+    pub(crate) fn walk(self, total: u64) -> Option<Walk> {
+        let total = i64::try_from(total).unwrap_or(i64::MAX);
+        let left = total.checked_sub(self.offset()).filter(|left| *left > 0)?;
+        let limit = self.limit().min(left);
+        let behind = left - limit;
+        Some(if behind < self.offset() {
+            Walk {
+                backwards: true,
+                limit,
+                offset: behind,
+            }
+        } else {
+            Walk {
+                backwards: false,
+                limit,
+                offset: self.offset(),
+            }
+        })
+    }
+}
+
+/// How many rows are few: as many as are cheaper to find and sort than to meet on a walk.
+pub(crate) const NARROW: u64 = 1000;
+
+/// The way to a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Walk {
+    /// Whether to go against the order of the list.
+    pub(crate) backwards: bool,
+    /// How many items to take.
+    pub(crate) limit: i64,
+    /// How many items to pass over before.
+    pub(crate) offset: i64,
+}
+
+/// Makes the query of one page. `walked` is the order in which the index is walked, `order` that of the list;
+/// `narrow` adds the conditions.
+pub(crate) fn page_query(
+    table: &'static str,
+    walked: &'static str,
+    order: &'static str,
+    walk: Walk,
+    narrow: impl FnOnce(&mut QueryBuilder),
+) -> QueryBuilder {
+    let mut query = QueryBuilder::new("SELECT * FROM ");
+    query
+        .push(table)
+        .push(" WHERE id IN (SELECT id FROM ")
+        .push(table);
+    narrow(&mut query);
+    query.push(walked).push(" LIMIT ").push_bind(walk.limit);
+    query.push(" OFFSET ").push_bind(walk.offset).push(")");
+    query.push(order);
+    query
 }
 
 /// One part of a list, and how long the whole list is; both as of the same instant.
@@ -70,6 +132,24 @@ mod tests {
     fn patterns_match_literally() {
         assert_eq!(contains_pattern("a"), "%a%");
         assert_eq!(contains_pattern(r"5%_\"), r"%5\%\_\\%");
+    }
+
+    #[test]
+    fn the_nearer_end_is_where_a_walk_begins() {
+        let walk = |number, total| {
+            let page = Page { number, size: 10 };
+            page.walk(total)
+                .map(|walk| (walk.backwards, walk.offset, walk.limit))
+        };
+        assert_eq!(walk(1, 0), None);
+        assert_eq!(walk(1, 1), Some((false, 0, 1)));
+        assert_eq!(walk(1, 100), Some((false, 0, 10)));
+        assert_eq!(walk(5, 100), Some((false, 40, 10)));
+        assert_eq!(walk(6, 100), Some((true, 40, 10)));
+        assert_eq!(walk(10, 100), Some((true, 0, 10)));
+        assert_eq!(walk(10, 95), Some((true, 0, 5)));
+        assert_eq!(walk(10, 90), None);
+        assert_eq!(walk(u32::MAX, 100), None);
     }
 
     #[test]

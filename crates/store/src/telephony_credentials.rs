@@ -12,7 +12,7 @@ use crate::accounts::{self, Counter};
 use crate::cache::Found;
 use crate::db::{self, Conn, QueryBuilder, Row, reader, snapshot};
 use crate::error::StoreError;
-use crate::page::{Listing, Page, can_match, fold};
+use crate::page::{Listing, NARROW, Page, Walk, can_match, fold, page_query};
 use crate::row::{self, Columns};
 use crate::seal::{Place, Sealed};
 use crate::writer::Kind;
@@ -36,7 +36,25 @@ pub struct TelephonyCredentialFilter {
     /// The connection.
     pub connection: Option<CredentialConnectionId>,
     /// The state.
-    pub status: Option<TelephonyCredentialStatus>,
+    pub status: Option<StatusFilter>,
+}
+
+/// Which states of credentials are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StatusFilter {
+    /// One.
+    Only(TelephonyCredentialStatus),
+    /// The other two.
+    AllBut(TelephonyCredentialStatus),
+}
+
+/// A tag, and how many credentials hold it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TelephonyCredentialTag {
+    /// The tag.
+    pub tag: String,
+    /// How many hold it.
+    pub amount: u64,
 }
 
 /// A credential before and after a change.
@@ -144,6 +162,32 @@ impl Store {
         .await
     }
 
+    /// Switches a credential of an account on or off, and returns it as it is then.
+    ///
+    /// # Errors
+    /// Refuses any change of an expired credential.
+    pub async fn switch_telephony_credential(
+        &self,
+        account: AccountId,
+        id: TelephonyCredentialId,
+        active: bool,
+        now: Timestamp,
+    ) -> Result<Option<TelephonyCredential>, StoreError> {
+        let (reading, settling) = (Arc::clone(&self.inner), Arc::clone(&self.inner));
+        self.write(
+            CHANGING,
+            move |conn| {
+                Box::pin(async move { switch(conn, &reading, account, id, active, now).await })
+            },
+            move |changed| match changed {
+                Some(Some(after)) => settling.credentials.put(id, Arc::new(after.clone())),
+                Some(None) => {}
+                None => settling.credentials.remove(&id),
+            },
+        )
+        .await
+    }
+
     /// Deletes a credential of an account and returns it as it was. From the moment this returns it
     /// is found nowhere.
     ///
@@ -180,52 +224,14 @@ impl Store {
         now: Timestamp,
     ) -> Result<Listing<TelephonyCredential>, StoreError> {
         let failed = StoreError::while_doing(READING);
-        let TelephonyCredentialFilter {
-            tag,
-            name,
-            sip_username,
-            connection,
-            status,
-        } = &filter;
-        let texts = [tag, name, sip_username];
-        if *status == Some(TelephonyCredentialStatus::Inactive)
-            || texts.into_iter().flatten().any(|text| !can_match(text))
-        {
+        let texts = [&filter.tag, &filter.name, &filter.sip_username];
+        if texts.into_iter().flatten().any(|text| !can_match(text)) {
             return Ok(Listing::empty());
         }
-        let narrowed = |mut query: QueryBuilder| {
-            query
-                .push(" WHERE account_id = ")
-                .push_bind(account.to_string());
-            if let Some(tag) = tag {
-                query.push(" AND tag = ").push_bind(tag.clone());
-            }
-            if let Some(name) = name {
-                query.push(" AND name = ").push_bind(name.clone());
-            }
-            if let Some(user) = sip_username {
-                // The folded column has the index, the other one the exact spelling.
-                query
-                    .push(" AND sip_username_folded = ")
-                    .push_bind(fold(user));
-                query.push(" AND sip_username = ").push_bind(user.clone());
-            }
-            if let Some(connection) = connection {
-                query
-                    .push(" AND connection_id = ")
-                    .push_bind(connection.as_i64());
-            }
-            match status {
-                Some(TelephonyCredentialStatus::Active) => {
-                    query.push(" AND (expires_at IS NULL OR expires_at > ");
-                    query.push_bind(now.as_micros()).push(")");
-                }
-                Some(TelephonyCredentialStatus::Expired) => {
-                    query.push(" AND expires_at <= ").push_bind(now.as_micros());
-                }
-                Some(TelephonyCredentialStatus::Inactive) | None => {}
-            }
-            query
+        let wanted = Wanted {
+            account,
+            filter: &filter,
+            now,
         };
         // One transaction, so that the page and the count are of the same instant.
         let mut snapshot = snapshot(&self.inner.pool, READING).await?;
@@ -238,26 +244,23 @@ impl Store {
             )
             .await?
         } else {
-            let query = narrowed(QueryBuilder::new(
-                "SELECT COUNT(*) FROM telephony_credentials",
-            ));
-            let total = query
+            let total = wanted
+                .count_query()
                 .build_query_scalar()
                 .fetch_one(&mut snapshot)
                 .await
                 .map_err(failed)?;
             row::count(total)
         };
-        let mut query = narrowed(QueryBuilder::new("SELECT * FROM telephony_credentials"));
-        query
-            .push(" ORDER BY created_at DESC, id DESC LIMIT ")
-            .push_bind(page.limit());
-        query.push(" OFFSET ").push_bind(page.offset());
-        let rows = query
-            .build()
-            .fetch_all(&mut snapshot)
-            .await
-            .map_err(failed)?;
+        let rows = match page.walk(total) {
+            Some(walk) => wanted
+                .list_query(total, walk)
+                .build()
+                .fetch_all(&mut snapshot)
+                .await
+                .map_err(failed)?,
+            None => Vec::new(),
+        };
         snapshot.rollback().await.map_err(failed)?;
         let items = rows
             .iter()
@@ -265,6 +268,234 @@ impl Store {
             .collect::<Result<_, _>>()?;
         Ok(Listing { items, total })
     }
+
+    /// Lists the tags of an account's credentials, in the order of their text, and how many hold each.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
+    pub async fn list_telephony_credential_tags(
+        &self,
+        account: AccountId,
+        page: Page,
+    ) -> Result<Listing<TelephonyCredentialTag>, StoreError> {
+        let failed = StoreError::while_doing(READING);
+        let mut snapshot = snapshot(&self.inner.pool, READING).await?;
+        let total = tag_count_query(account)
+            .build_query_scalar()
+            .fetch_one(&mut snapshot)
+            .await
+            .map_err(failed)?;
+        let rows = tag_list_query(account, page)
+            .build()
+            .fetch_all(&mut snapshot)
+            .await
+            .map_err(failed)?;
+        snapshot.rollback().await.map_err(failed)?;
+        let read = |row| {
+            let columns = Columns::new(row, TABLE, READING);
+            Ok(TelephonyCredentialTag {
+                tag: columns.get("tag")?,
+                amount: row::count(columns.get("amount")?),
+            })
+        };
+        let items = rows.iter().map(read).collect::<Result<_, _>>()?;
+        Ok(Listing {
+            items,
+            total: row::count(total),
+        })
+    }
+}
+
+/// What is asked for, as the parts of queries.
+///
+/// One condition chooses the index, the one that fewest rows meet: user name, then tag, then name, then connection,
+/// then state. It is written as it stands; the others so that no index has them (`x + 0`, `x || ''`), for the
+/// database does not know how many rows meet which. All the columns they look at are in that index too.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) account: AccountId,
+    pub(crate) filter: &'a TelephonyCredentialFilter,
+    pub(crate) now: Timestamp,
+}
+
+impl Wanted<'_> {
+    /// Tells whether the state is all there is to narrow by.
+    fn by_state_alone(&self) -> bool {
+        *self.filter
+            == TelephonyCredentialFilter {
+                status: self.filter.status,
+                ..TelephonyCredentialFilter::default()
+            }
+    }
+
+    pub(crate) fn count_query(&self) -> QueryBuilder {
+        if self.by_state_alone()
+            && self.filter.status == Some(StatusFilter::Only(TelephonyCredentialStatus::Active))
+        {
+            let mut query = QueryBuilder::new("SELECT (SELECT COUNT(*)");
+            self.active_without_end(&mut query);
+            query.push(") + (SELECT COUNT(*)");
+            self.active_before_end(&mut query);
+            query.push(")");
+            return query;
+        }
+        let mut query = QueryBuilder::new("SELECT COUNT(*) FROM telephony_credentials");
+        self.narrow(&mut query);
+        query
+    }
+
+    pub(crate) fn list_query(&self, total: u64, walk: Walk) -> QueryBuilder {
+        const NEWEST_FIRST: &str = " ORDER BY created_at DESC, id DESC";
+        let few = self.by_state_alone() && total <= NARROW;
+        let (walked, sorted) = if walk.backwards {
+            (" ORDER BY created_at, id", " ORDER BY created_at + 0, id")
+        } else {
+            (
+                NEWEST_FIRST,
+                // No index has this order: the few are found by their state, and sorted then.
+                " ORDER BY created_at + 0 DESC, id DESC",
+            )
+        };
+        match self.filter.status {
+            Some(StatusFilter::Only(TelephonyCredentialStatus::Active)) if few => {
+                let mut query = QueryBuilder::new(
+                    "SELECT * FROM telephony_credentials WHERE id IN
+                     (SELECT id FROM (SELECT id, created_at",
+                );
+                self.active_without_end(&mut query);
+                query.push(" UNION ALL SELECT id, created_at");
+                self.active_before_end(&mut query);
+                query.push(") AS active").push(walked);
+                query.push(" LIMIT ").push_bind(walk.limit);
+                query.push(" OFFSET ").push_bind(walk.offset).push(")");
+                query.push(NEWEST_FIRST);
+                query
+            }
+            Some(StatusFilter::Only(TelephonyCredentialStatus::Expired)) if few => {
+                page_query(TABLE, sorted, NEWEST_FIRST, walk, |query| {
+                    self.narrow(query)
+                })
+            }
+            Some(_) | None => page_query(TABLE, walked, NEWEST_FIRST, walk, |query| {
+                self.narrow(query)
+            }),
+        }
+    }
+
+    fn active_without_end(&self, query: &mut QueryBuilder) {
+        query
+            .push(" FROM telephony_credentials WHERE account_id = ")
+            .push_bind(self.account.to_string())
+            .push(" AND expires_at IS NULL AND active = TRUE");
+    }
+
+    fn active_before_end(&self, query: &mut QueryBuilder) {
+        query
+            .push(" FROM telephony_credentials WHERE account_id = ")
+            .push_bind(self.account.to_string());
+        query
+            .push(" AND expires_at > ")
+            .push_bind(self.now.as_micros())
+            .push(" AND active = TRUE");
+    }
+
+    fn narrow(&self, query: &mut QueryBuilder) {
+        query
+            .push(" WHERE account_id = ")
+            .push_bind(self.account.to_string());
+        let mut chosen = false;
+        let mut choose = |first: &'static str, further: &'static str| {
+            if std::mem::replace(&mut chosen, true) {
+                further
+            } else {
+                first
+            }
+        };
+        if let Some(name) = &self.filter.sip_username {
+            query
+                .push(choose(" AND sip_username_folded = ", ""))
+                .push_bind(fold(name));
+            query.push(" AND sip_username = ").push_bind(name.clone());
+        }
+        if let Some(tag) = &self.filter.tag {
+            query
+                .push(choose(" AND tag = ", " AND tag || '' = "))
+                .push_bind(tag.clone());
+        }
+        if let Some(name) = &self.filter.name {
+            query
+                .push(choose(" AND name = ", " AND name || '' = "))
+                .push_bind(name.clone());
+        }
+        if let Some(connection) = self.filter.connection {
+            query
+                .push(choose(" AND connection_id = ", " AND connection_id + 0 = "))
+                .push_bind(connection.as_i64());
+        }
+        let now = self.now.as_micros();
+        match self.filter.status {
+            Some(StatusFilter::Only(TelephonyCredentialStatus::Active)) => {
+                query
+                    .push(" AND active = TRUE AND (expires_at IS NULL OR expires_at > ")
+                    .push_bind(now)
+                    .push(")");
+            }
+            Some(StatusFilter::Only(TelephonyCredentialStatus::Expired)) => {
+                query
+                    .push(choose(" AND expires_at <= ", " AND expires_at + 0 <= "))
+                    .push_bind(now);
+            }
+            Some(StatusFilter::Only(TelephonyCredentialStatus::Inactive)) => {
+                query
+                    .push(choose(" AND active = FALSE", " AND active <> TRUE"))
+                    .push(" AND (expires_at IS NULL OR expires_at > ")
+                    .push_bind(now)
+                    .push(")");
+            }
+            // Two of three states are many rows; the index in the order of the list is walked.
+            Some(StatusFilter::AllBut(TelephonyCredentialStatus::Active)) => {
+                query
+                    .push(" AND (active <> TRUE OR expires_at + 0 <= ")
+                    .push_bind(now)
+                    .push(")");
+            }
+            Some(StatusFilter::AllBut(TelephonyCredentialStatus::Inactive)) => {
+                query
+                    .push(" AND (active = TRUE OR expires_at + 0 <= ")
+                    .push_bind(now)
+                    .push(")");
+            }
+            Some(StatusFilter::AllBut(TelephonyCredentialStatus::Expired)) => {
+                query
+                    .push(" AND (expires_at IS NULL OR expires_at > ")
+                    .push_bind(now)
+                    .push(")");
+            }
+            None => {}
+        }
+    }
+}
+
+pub(crate) fn tag_count_query(account: AccountId) -> QueryBuilder {
+    let mut query = QueryBuilder::new(
+        "SELECT COUNT(DISTINCT tag) FROM telephony_credentials WHERE account_id = ",
+    );
+    query
+        .push_bind(account.to_string())
+        .push(" AND tag IS NOT NULL");
+    query
+}
+
+pub(crate) fn tag_list_query(account: AccountId, page: Page) -> QueryBuilder {
+    let mut query = QueryBuilder::new(
+        "SELECT tag, COUNT(*) AS amount FROM telephony_credentials WHERE account_id = ",
+    );
+    query
+        .push_bind(account.to_string())
+        .push(" AND tag IS NOT NULL GROUP BY tag ORDER BY tag LIMIT ")
+        .push_bind(page.limit());
+    query.push(" OFFSET ").push_bind(page.offset());
+    query
 }
 
 pub(crate) async fn find(
@@ -305,6 +536,7 @@ pub(crate) fn read(row: &Row, inner: &Inner) -> Result<TelephonyCredential, Stor
         tag: columns.get("tag")?,
         sip_username: columns.get("sip_username")?,
         sip_password,
+        active: columns.get("active")?,
         expires_at: columns.time_optional("expires_at")?,
         created_at: columns.time("created_at")?,
         updated_at: columns.time("updated_at")?,
@@ -358,13 +590,7 @@ async fn update(
     let Some(before) = find(conn, inner, account, id).await? else {
         return Ok(None);
     };
-    if before.expired_at(now) {
-        return Err(StoreError::Refused(FieldError::new(
-            "/status",
-            FieldErrorKind::Terminal,
-            "can't update credentials in expired status",
-        )));
-    }
+    check_not_expired(&before, now)?;
     let after = patch.applied_to(&before, now);
     if let Some(tag) = &after.tag
         && before.tag.as_ref() != Some(tag)
@@ -388,6 +614,51 @@ async fn update(
     .await;
     known_connection(CHANGING, result.map(drop))?;
     Ok(Some(ChangedCredential { before, after }))
+}
+
+async fn switch(
+    conn: &mut Conn,
+    inner: &Inner,
+    account: AccountId,
+    id: TelephonyCredentialId,
+    active: bool,
+    now: Timestamp,
+) -> Result<Option<TelephonyCredential>, StoreError> {
+    accounts::hold(conn, CHANGING, account).await?;
+    let Some(before) = find(conn, inner, account, id).await? else {
+        return Ok(None);
+    };
+    check_not_expired(&before, now)?;
+    if before.active == active {
+        return Ok(Some(before));
+    }
+    db::query(
+        "UPDATE telephony_credentials SET active = $3, updated_at = $4
+         WHERE id = $1 AND account_id = $2",
+    )
+    .bind(id.to_string())
+    .bind(account.to_string())
+    .bind(active)
+    .bind(now.as_micros())
+    .execute(conn)
+    .await
+    .map_err(StoreError::while_doing(CHANGING))?;
+    Ok(Some(TelephonyCredential {
+        active,
+        updated_at: now,
+        ..before
+    }))
+}
+
+fn check_not_expired(credential: &TelephonyCredential, now: Timestamp) -> Result<(), StoreError> {
+    if credential.expired_at(now) {
+        return Err(StoreError::Refused(FieldError::new(
+            "/status",
+            FieldErrorKind::Terminal,
+            "can't update credentials in expired status",
+        )));
+    }
+    Ok(())
 }
 
 async fn delete(

@@ -11,7 +11,7 @@ use ringtrip_model::{
 };
 use ringtrip_store::{
     CredentialConnectionFilter, CredentialConnectionOrder, CredentialConnectionSort, Expiry, Page,
-    StoreError, TelephonyCredentialFilter,
+    StatusFilter, StoreError, TelephonyCredentialFilter,
 };
 use support::{NOW, World, after, fault, unknown_connection};
 
@@ -704,21 +704,21 @@ async fn credentials_are_listed_by_filter_and_page() {
         ),
         (
             TelephonyCredentialFilter {
-                status: Some(TelephonyCredentialStatus::Active),
+                status: Some(StatusFilter::Only(TelephonyCredentialStatus::Active)),
                 ..none.clone()
             },
             vec![&c, &a],
         ),
         (
             TelephonyCredentialFilter {
-                status: Some(TelephonyCredentialStatus::Expired),
+                status: Some(StatusFilter::Only(TelephonyCredentialStatus::Expired)),
                 ..none.clone()
             },
             vec![&b],
         ),
         (
             TelephonyCredentialFilter {
-                status: Some(TelephonyCredentialStatus::Inactive),
+                status: Some(StatusFilter::Only(TelephonyCredentialStatus::Inactive)),
                 ..none.clone()
             },
             vec![],
@@ -1097,7 +1097,7 @@ async fn an_identity_follows_its_connection_at_once() {
             .await
             .unwrap()
             .unwrap()
-            .connection_active
+            .active
     );
     let change = |connection: &mut CredentialConnection| {
         connection.user_name = "renamed1".to_owned();

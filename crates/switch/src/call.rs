@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use ringtrip_model::{
     CallEvent, CallEventKind, CallId, CallSnapshot, CallerId, Destination, Generator, HangupCause,
-    HangupSource, LegCommand, LegEvent, LegId, LegRecord, MediaCommand, MediaEvent, OfferedMedia,
-    PermitRefusal, PermitRequest, Route, RouteRequest, SdpAnswer, Time,
+    HangupSource, LegCommand, LegEvent, LegId, LegParty, LegRecord, MediaCommand, MediaEvent,
+    OfferedMedia, PermitRefusal, PermitRequest, Route, RouteRequest, SdpAnswer, Time,
 };
 
 use crate::ask::Ask;
@@ -248,6 +248,16 @@ impl Call {
     /// Returns all legs, ended ones too: whatever is about one of these belongs to this call.
     pub fn legs(&self) -> impl Iterator<Item = LegId> {
         self.legs.iter().map(Leg::id)
+    }
+
+    /// Returns a leg's party.
+    pub fn party(&self, leg: LegId) -> Option<&LegParty> {
+        self.leg(leg).map(|leg| leg.profile.party.as_ref())
+    }
+
+    /// Returns the opaque text that the caller's application gave, if it did.
+    pub fn client_state(&self) -> Option<&str> {
+        self.introduction.client_state.as_deref()
     }
 
     /// Takes what happened on a leg's own wire.

@@ -425,7 +425,7 @@ impl Endpoint {
                 },
             );
             if announce {
-                self.out.push(session.bind());
+                self.out.push(session.bind(id));
             }
             if returned {
                 for leg in session.legs.iter().map(Leg::id) {

@@ -35,6 +35,8 @@ pub enum Output {
     Bind {
         /// The session.
         session: SessionId,
+        /// The socket it is on.
+        socket: SocketId,
         /// For whom it speaks.
         party: LegParty,
         /// Authorises its call reports.

@@ -119,9 +119,10 @@ impl Session {
             && own.user == party.user
     }
 
-    pub(crate) fn bind(&self) -> Output {
+    pub(crate) fn bind(&self, socket: SocketId) -> Output {
         Output::Bind {
             session: self.head.id,
+            socket,
             party: self.identity.party.clone(),
             call_report_id: self.call_report_id.clone(),
         }

@@ -297,9 +297,14 @@ impl World {
                 } => self.logins.push_back((socket, request, login)),
                 Output::Bind {
                     session,
+                    socket,
                     party,
                     call_report_id,
                 } => {
+                    assert!(
+                        !self.closed.contains_key(&socket),
+                        "bound on a closed socket"
+                    );
                     assert_eq!(call_report_id.len(), 32);
                     self.bound.insert(session, party);
                 }

@@ -35,6 +35,7 @@ fn a_token_login_gives_a_session_then_client_ready_then_a_binding() {
         Output::Send { frame: ready, .. },
         Output::Bind {
             session,
+            socket: on,
             party: bound,
             ..
         },
@@ -52,7 +53,7 @@ fn a_token_login_gives_a_session_then_client_ready_then_a_binding() {
     assert_eq!(ready["method"], "telnyx_rtc.clientReady");
     assert_eq!(ready["params"], json!({"reattached_sessions": []}));
     assert_eq!(result["voice_sdk_id"], ready["voice_sdk_id"]);
-    assert_eq!(*bound, party(ALICE));
+    assert_eq!((*on, bound), (socket, &party(ALICE)));
 }
 
 #[test]

@@ -5,11 +5,11 @@ mod response;
 
 use axum::extract::State;
 use ringtrip_model::{
-    CredentialConnection, CredentialConnectionId, OutboundVoiceProfileId, RevokeScope,
+    AccountId, CredentialConnection, CredentialConnectionId, OutboundVoiceProfileId, RevokeScope,
 };
 use ringtrip_store::{
     ChangedConnection, CredentialConnectionFilter, CredentialConnectionOrder,
-    CredentialConnectionSort,
+    CredentialConnectionSort, Listing,
 };
 
 use self::request::{read_change, read_new};
@@ -26,10 +26,10 @@ use crate::query::Query;
 use crate::respond::{Created, Data, List};
 
 /// Rows on a page unless asked otherwise.
-const DEFAULT_PAGE_SIZE: u32 = 250;
+pub(super) const DEFAULT_PAGE_SIZE: u32 = 250;
 
 /// What a list can be sorted by.
-const SORTS: &[(&str, CredentialConnectionSort)] = &[
+pub(super) const SORTS: &[(&str, CredentialConnectionSort)] = &[
     ("created_at", CredentialConnectionSort::CreatedAt),
     ("connection_name", CredentialConnectionSort::ConnectionName),
     ("active", CredentialConnectionSort::Active),
@@ -38,17 +38,13 @@ const SORTS: &[(&str, CredentialConnectionSort)] = &[
 /// The shortest text that connections can be searched by.
 const MIN_CONTAINS_CHARS: usize = 3;
 
+/// Shows a connection, with what is known of the logins of its own user name.
 fn shown(api: &Api, connection: CredentialConnection) -> Connection {
-    let registered = is_registered(api, &connection);
+    let registration = api.bus().registration(&connection.user_name);
     Connection {
         connection,
-        registered,
+        registration,
     }
-}
-
-/// Tells whether a client is logged in with the connection's own user name.
-fn is_registered(api: &Api, connection: &CredentialConnection) -> bool {
-    !api.bus().devices(&connection.user_name).is_empty()
 }
 
 pub(crate) mod operations {
@@ -63,9 +59,14 @@ pub(crate) mod operations {
     }
 
     pub(crate) fn list() -> Operation {
-        Operation::new("List credential connections")
+        filtered(Operation::new("List credential connections"))
             .paged(DEFAULT_PAGE_SIZE)
             .sorted(SORTS)
+    }
+
+    /// Adds the filters that [`super::Listed`] reads.
+    pub(in super::super) fn filtered(operation: Operation) -> Operation {
+        operation
             .query(
                 "filter[connection_name][contains]",
                 json!({"type": "string", "minLength": MIN_CONTAINS_CHARS}),
@@ -98,7 +99,10 @@ pub(crate) mod operations {
     }
 
     pub(crate) fn check_registration_status() -> Operation {
-        Operation::new("Tell whether the connection's own user is registered")
+        Operation::new("Tell whether the connection's own user is registered").description(
+            "Where several devices are, of the one that logged in last. What was before the node started \
+             is not known.",
+        )
     }
 }
 
@@ -121,32 +125,8 @@ pub(crate) async fn list(
     query: Query,
 ) -> Result<List<Connection>, ApiError> {
     let page = PageRequest::read(&query, DEFAULT_PAGE_SIZE)?;
-    let order = read_sort(&query, SORTS)?
-        .map_or_else(CredentialConnectionOrder::default, |(by, descending)| {
-            CredentialConnectionOrder { by, descending }
-        });
-    let contains = query
-        .filter_by("connection_name", "contains")
-        .map(read_contains)
-        .transpose()?;
-    let profile = query
-        .filter("outbound_voice_profile_id")
-        .or_else(|| query.filter("outbound.outbound_voice_profile_id"))
-        .map(str::parse::<OutboundVoiceProfileId>);
-    // A credential connection has no FQDN, and nothing has an id that is none.
-    if query.filter("fqdn").is_some() || matches!(profile, Some(Err(_))) {
-        return Ok(List {
-            data: Vec::new(),
-            meta: page.meta(0),
-        });
-    }
-    let filter = CredentialConnectionFilter {
-        connection_name_contains: contains,
-        outbound_voice_profile_id: profile.and_then(Result::ok),
-    };
-    let found = api
-        .store()
-        .list_credential_connections(caller.account, filter, order, page.into())
+    let found = Listed::read(&query)?
+        .find(&api, caller.account, page)
         .await?;
     Ok(List {
         meta: page.meta(found.total),
@@ -156,6 +136,59 @@ pub(crate) async fn list(
             .map(|connection| shown(&api, connection))
             .collect(),
     })
+}
+
+/// Which connections are asked for, and in which order.
+pub(super) struct Listed {
+    /// Nothing where no credential connection can be meant.
+    filter: Option<CredentialConnectionFilter>,
+    order: CredentialConnectionOrder,
+}
+
+impl Listed {
+    pub(super) fn read(query: &Query) -> Result<Self, ApiError> {
+        let order = read_sort(query, SORTS)?
+            .map_or_else(CredentialConnectionOrder::default, |(by, descending)| {
+                CredentialConnectionOrder { by, descending }
+            });
+        let contains = query
+            .filter_by("connection_name", "contains")
+            .map(read_contains)
+            .transpose()?;
+        let profile = query
+            .filter("outbound_voice_profile_id")
+            .or_else(|| query.filter("outbound.outbound_voice_profile_id"))
+            .map(str::parse::<OutboundVoiceProfileId>);
+        // A credential connection has no FQDN, and nothing has an id that is none.
+        let impossible = query.filter("fqdn").is_some() || matches!(profile, Some(Err(_)));
+        let filter = CredentialConnectionFilter {
+            connection_name_contains: contains,
+            outbound_voice_profile_id: profile.and_then(Result::ok),
+        };
+        Ok(Self {
+            filter: (!impossible).then_some(filter),
+            order,
+        })
+    }
+
+    pub(super) async fn find(
+        self,
+        api: &Api,
+        account: AccountId,
+        page: PageRequest,
+    ) -> Result<Listing<CredentialConnection>, ApiError> {
+        let Some(filter) = self.filter else {
+            return Ok(Listing {
+                items: Vec::new(),
+                total: 0,
+            });
+        };
+        let found = api
+            .store()
+            .list_credential_connections(account, filter, self.order, page.into())
+            .await?;
+        Ok(found)
+    }
 }
 
 fn read_contains(text: &str) -> Result<String, ApiError> {
@@ -255,8 +288,8 @@ pub(crate) async fn check_registration_status(
         .credential_connection(caller.account, id)
         .await?;
     let connection = found.ok_or(ApiError::NotFound)?;
-    let registered = is_registered(&api, &connection);
+    let known = api.bus().registration(&connection.user_name);
     Ok(Data {
-        data: Registration::new(connection, registered),
+        data: Registration::new(connection, known),
     })
 }

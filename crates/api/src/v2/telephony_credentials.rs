@@ -8,7 +8,9 @@ use ringtrip_model::{
     TelephonyCredentialId, TelephonyCredentialPatch, TelephonyCredentialStatus, Timestamp,
     access_token,
 };
-use ringtrip_store::{ChangedCredential, TelephonyCredentialFilter};
+use ringtrip_store::{
+    ChangedCredential, StatusFilter, TelephonyCredentialFilter, TelephonyCredentialTag,
+};
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
@@ -61,6 +63,23 @@ impl Credential {
             created_at: Text(credential.created_at),
             expires_at: credential.expires_at.map(Text),
             updated_at: Text(credential.updated_at),
+        }
+    }
+}
+
+/// A tag, and how many credentials hold it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TelephonyCredentialTag")]
+pub(crate) struct Tag {
+    tag: String,
+    amount: u64,
+}
+
+impl Tag {
+    fn new(tag: TelephonyCredentialTag) -> Self {
+        Self {
+            tag: tag.tag,
+            amount: tag.amount,
         }
     }
 }
@@ -197,11 +216,30 @@ pub(crate) mod operations {
             .description("Ends the sessions that its tokens opened. Answers with what was deleted.")
     }
 
+    pub(crate) fn activate() -> Operation {
+        Operation::new("Switch a telephony credential on")
+            .description("An expired credential can only be deleted.")
+            .may_fail(StatusCode::UNPROCESSABLE_ENTITY)
+    }
+
+    pub(crate) fn deactivate() -> Operation {
+        Operation::new("Switch a telephony credential off")
+            .description(
+                "Until it is switched on it gets no tokens and cannot log in; the sessions it has end, \
+                 with their calls, before the answer.",
+            )
+            .may_fail(StatusCode::UNPROCESSABLE_ENTITY)
+    }
+
+    pub(crate) fn list_tags() -> Operation {
+        Operation::new("List the tags of telephony credentials").paged(DEFAULT_PAGE_SIZE)
+    }
+
     pub(crate) fn create_token() -> Operation {
         Operation::new("Create an access token for a telephony credential")
             .description(
                 "A JWT that a client logs in with, for 24 hours or until the credential ends. An expired \
-                 credential gets none.",
+                 or inactive credential gets none.",
             )
             .may_fail(StatusCode::UNPROCESSABLE_ENTITY)
     }
@@ -235,7 +273,7 @@ pub(crate) async fn list(
             "connection: and the id of a connection",
             |text| text.strip_prefix(RESOURCE_PREFIX)?.parse().ok(),
         )?,
-        status: query.filter_words("status")?.and_then(one_status),
+        status: query.filter_words("status")?.and_then(asked_statuses),
     };
     let now = api.now();
     let found = api
@@ -252,14 +290,14 @@ pub(crate) async fn list(
     })
 }
 
-/// Brings several statuses down to the one that is filtered by; all there are is as good as none.
-fn one_status(asked: Vec<TelephonyCredentialStatus>) -> Option<TelephonyCredentialStatus> {
-    use TelephonyCredentialStatus::{Active, Expired, Inactive};
-    match (asked.contains(&Active), asked.contains(&Expired)) {
-        (true, true) => None,
-        (true, false) => Some(Active),
-        (false, true) => Some(Expired),
-        (false, false) => Some(Inactive),
+/// Brings several statuses down to one, or all but one; all there are is as good as none.
+fn asked_statuses(asked: Vec<TelephonyCredentialStatus>) -> Option<StatusFilter> {
+    let all = TelephonyCredentialStatus::ALL.iter().copied();
+    let (wanted, others): (Vec<_>, Vec<_>) = all.partition(|status| asked.contains(status));
+    match (wanted.as_slice(), others.as_slice()) {
+        ([status], _) => Some(StatusFilter::Only(*status)),
+        (_, [status]) => Some(StatusFilter::AllBut(*status)),
+        _ => None,
     }
 }
 
@@ -331,6 +369,64 @@ pub(crate) async fn delete(
     })
 }
 
+pub(crate) async fn activate(
+    caller: Caller,
+    State(api): State<Api>,
+    PathId(id): PathId<TelephonyCredentialId>,
+    _: IgnoredBody,
+) -> Result<Data<Credential>, ApiError> {
+    switch(caller, api, id, true).await
+}
+
+pub(crate) async fn deactivate(
+    caller: Caller,
+    State(api): State<Api>,
+    PathId(id): PathId<TelephonyCredentialId>,
+    _: IgnoredBody,
+) -> Result<Data<Credential>, ApiError> {
+    switch(caller, api, id, false).await
+}
+
+async fn switch(
+    caller: Caller,
+    api: Api,
+    id: TelephonyCredentialId,
+    active: bool,
+) -> Result<Data<Credential>, ApiError> {
+    let now = api.now();
+    let after = to_the_end(async move {
+        let changed = api
+            .store()
+            .switch_telephony_credential(caller.account, id, active, now)
+            .await?;
+        let after = changed.ok_or(ApiError::NotFound)?;
+        if !active {
+            api.bus().revoke(RevokeScope::Credential(id)).await;
+        }
+        Ok(after)
+    })
+    .await?;
+    Ok(Data {
+        data: Credential::new(after, now),
+    })
+}
+
+pub(crate) async fn list_tags(
+    caller: Caller,
+    State(api): State<Api>,
+    query: Query,
+) -> Result<List<Tag>, ApiError> {
+    let page = PageRequest::read(&query, DEFAULT_PAGE_SIZE)?;
+    let found = api
+        .store()
+        .list_telephony_credential_tags(caller.account, page.into())
+        .await?;
+    Ok(List {
+        meta: page.meta(found.total),
+        data: found.items.into_iter().map(Tag::new).collect(),
+    })
+}
+
 pub(crate) async fn create_token(
     caller: Caller,
     State(api): State<Api>,
@@ -340,11 +436,16 @@ pub(crate) async fn create_token(
     let now = api.now();
     let found = api.store().telephony_credential(caller.account, id).await?;
     let credential = found.ok_or(ApiError::NotFound)?;
-    if credential.expired_at(now) {
+    let refusal = match credential.status_at(now) {
+        TelephonyCredentialStatus::Active => None,
+        TelephonyCredentialStatus::Inactive => Some("An inactive credential gets no tokens."),
+        TelephonyCredentialStatus::Expired => Some("An expired credential gets no tokens."),
+    };
+    if let Some(detail) = refusal {
         return Err(ApiError::Fields(vec![FieldError::new(
             "/status",
             FieldErrorKind::Terminal,
-            "An expired credential gets no tokens.",
+            detail,
         )]));
     }
     let keys = api.store().signing_keys();

@@ -2,7 +2,7 @@ use axum::body::Body;
 use axum::http::Request;
 use ringtrip_model::{Generator, LegParty, MediaPolicy, SessionId};
 
-use crate::support::{Answer, World};
+use crate::support::{Answer, World, contact};
 
 const REPORT: &str = r#"{"summary":{"callId":"c"},"stats":[],"logs":["a\u0000b"]}"#;
 
@@ -16,7 +16,7 @@ fn log_in(world: &World, report_id: &str) -> (SessionId, LegParty) {
         ring_timeout_secs: 90,
     };
     let session = SessionId::generate(&mut Generator::from_seed([1; 32]));
-    world.bus.bind(session, &party, report_id);
+    world.bus.bind(session, &party, report_id, contact());
     (session, party)
 }
 
@@ -41,7 +41,9 @@ async fn a_report_of_a_known_session_is_kept_with_its_call() {
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.header("access-control-allow-origin"), "*");
     // The last report of a call often comes after the session has ended.
-    world.bus.unbind(session, &party, "report-1");
+    world
+        .bus
+        .unbind(session, &party, "report-1", contact().since);
     assert_eq!(upload(&world, &headers[..2], "{}").await.status, 200);
     let kept = world
         .store

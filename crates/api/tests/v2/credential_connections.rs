@@ -1,7 +1,7 @@
 use ringtrip_model::RevokeScope;
 use serde_json::{Value, json};
 
-use crate::support::World;
+use crate::support::{World, contact};
 
 const PATH: &str = "/v2/credential_connections";
 
@@ -696,7 +696,17 @@ async fn the_registration_status_tells_whether_its_own_user_is_logged_in() {
         SessionId::generate(&mut Generator::from_seed([1; 32])),
         &party,
         "report",
+        contact(),
     );
-    expected["status"] = json!("Registered");
+    for (key, value) in [
+        ("status", json!("Registered")),
+        ("ip_address", json!("203.0.113.9")),
+        ("port", json!(50_000)),
+        ("transport", json!("WSS")),
+        ("user_agent", json!("phone")),
+        ("last_registration", json!("2026-11-21T09:30:00.123Z")),
+    ] {
+        expected[key] = value;
+    }
     assert_eq!(status().await.json()["data"], expected);
 }

@@ -29,11 +29,14 @@ pub(crate) fn operation(method: &str, path: &str) -> Option<(&'static str, &'sta
                 .all(|(part, segment)| part.starts_with('{') || part == segment)
     };
     let method = if method == "HEAD" { "GET" } else { method };
+    let fitting = ROUTES.iter().filter(|route| matches(route.path));
+    // What is spelled out wins over what stands in braces, whatever the method.
+    let path = fitting
+        .min_by_key(|route| route.path.matches('{').count())?
+        .path;
     let route = ROUTES
         .iter()
-        .filter(|route| route.method == method && matches(route.path))
-        // What is spelled out wins over what stands in braces.
-        .min_by_key(|route| route.path.matches('{').count())?;
+        .find(|route| route.method == method && route.path == path)?;
     let operation = &DOCUMENT["paths"][route.path][method.to_ascii_lowercase()];
     assert!(operation.is_object(), "{route:?} is not in the document");
     Some((route.path, operation))

@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod call_report;
+mod connections;
 mod contract;
 mod credential_connections;
 mod cross_origin;
@@ -13,8 +14,11 @@ mod envelope;
 mod fuzz;
 mod nonsense;
 mod objects;
+mod outbound_voice_profiles;
 mod route_table;
 mod sdk_habits;
+mod sip_registration_status;
 mod support;
 mod telephony_credentials;
+mod trunks;
 mod whoami;

@@ -118,6 +118,10 @@ fn candidates() -> Vec<Value> {
 async fn everything_there_is(world: &World) -> Vec<(String, Value)> {
     let mut seen = Vec::new();
     for route in keyed_routes().filter(|route| route.method == "GET" && !route.path.contains('{')) {
+        // Tells of one user, and there is none of the name that is filled in.
+        if route.path == "/v2/sip_registration_status" {
+            continue;
+        }
         let path = format!("{}{}", route.path, required_query(route));
         for tenant in [&world.alice, &world.bob] {
             let answer = world.get(tenant, &path).await;

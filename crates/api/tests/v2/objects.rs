@@ -1,6 +1,8 @@
 //! A thing of Alice's for every route that has an id in its path. A new resource gets an arm here; the tests that
 //! go through the route table fail without it.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use serde_json::json;
 
 use crate::support::World;
@@ -12,10 +14,24 @@ use crate::support::World;
 /// When it does not know how.
 pub(crate) async fn object_of_alices(world: &World, path: &str) -> String {
     match resource(path) {
-        "credential_connections" => world.alice.connection.clone(),
+        "connections" | "credential_connections" => world.alice.connection.clone(),
+        "outbound_voice_profiles" => {
+            let body = json!({"name": "kept"});
+            let made = world
+                .post(&world.alice, "/v2/outbound_voice_profiles", body)
+                .await;
+            made.id()
+        }
         "telephony_credentials" => {
             let credential = world.credential(json!({"name": "kept"})).await;
             credential["id"].as_str().unwrap().to_owned()
+        }
+        "trunks" => {
+            // Names are unique, and some tests ask for many.
+            static MADE: AtomicU32 = AtomicU32::new(0);
+            let name = format!("kept {}", MADE.fetch_add(1, Ordering::Relaxed));
+            let body = json!({"name": name, "host": "sip.carrier.example"});
+            world.post(&world.alice, "/v2/trunks", body).await.id()
         }
         other => {
             panic!("this test does not know how to make one of the {other}: add it to objects.rs")

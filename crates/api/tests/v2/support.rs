@@ -8,7 +8,10 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, Method, Request};
 use ringtrip_api::{Api, ApiConfig, router};
 use ringtrip_cluster::Bus;
-use ringtrip_model::{AccountId, Generator, NewAccount, PlainApiKey, RevokeScope, Timestamp};
+use ringtrip_model::{
+    AccountId, Contact, ContactTransport, Generator, NewAccount, PlainApiKey, RevokeScope,
+    Timestamp,
+};
 use ringtrip_store::Store;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -178,6 +181,17 @@ async fn tenant(store: &Store, email: &str, rng: &mut Generator) -> (AccountId, 
         .await
         .unwrap();
     (id, key.expose().to_owned())
+}
+
+/// Where a client logged in from, when the test began.
+pub(crate) fn contact() -> Contact {
+    Contact {
+        address: [203, 0, 113, 9].into(),
+        port: Some(50_000),
+        transport: ContactTransport::Wss,
+        user_agent: Some("phone".to_owned()),
+        since: Timestamp::from_micros(START),
+    }
 }
 
 impl Answer {

@@ -550,3 +550,87 @@ async fn a_tag_holds_a_thousand_credentials() {
     let body = json!({"connection_id": world.bob.connection, "tag": "full"});
     assert_eq!(world.post(&world.bob, PATH, body).await.status, 201);
 }
+
+#[tokio::test]
+async fn a_credential_can_be_switched_off_and_on() {
+    let world = World::new().await;
+    let mut revoked = world.revocations();
+    let made = world.credential(json!({"name": "desk"})).await;
+    let id = made["id"].as_str().unwrap();
+    let path = format!("{PATH}/{id}");
+    let act = async |action: &str| {
+        let path = format!("{path}/actions/{action}");
+        // As the old SDKs send it: without a body.
+        world.request(&world.alice, "POST", &path, "").await
+    };
+    let count = async |status: &str| {
+        let path = format!("{PATH}?filter[status]={status}");
+        let listed = world.get(&world.alice, &path).await;
+        listed.json()["meta"]["total_results"].clone()
+    };
+    world.advance_secs(5);
+    let off = act("deactivate").await;
+    assert_eq!(off.status, 200, "{off:?}");
+    assert_eq!(off.json()["data"]["sip_username"], made["sip_username"]);
+    assert_ne!(off.json()["data"]["updated_at"], made["updated_at"]);
+    let scope = ringtrip_model::RevokeScope::Credential(id.parse().unwrap());
+    assert_eq!(revoked.recv().await, Some(scope));
+    assert_eq!(
+        (count("inactive").await, count("active").await),
+        (json!(1), json!(0))
+    );
+    assert_eq!(count("active,inactive").await, 1);
+    assert_eq!(count("active,expired").await, 0);
+    let token = world
+        .post(&world.alice, &format!("{path}/token"), json!({}))
+        .await;
+    token.assert_error(422, "10015", "/status");
+    // It can still be changed and read.
+    let patched = world
+        .patch(&world.alice, &path, json!({"name": "attic"}))
+        .await;
+    assert_eq!(patched.status, 200);
+    assert_eq!(count("inactive").await, 1);
+
+    assert_eq!(act("activate").await.status, 200);
+    assert_eq!(
+        (count("inactive").await, count("active").await),
+        (json!(0), json!(1))
+    );
+    let token = world
+        .post(&world.alice, &format!("{path}/token"), json!({}))
+        .await;
+    assert_eq!(token.status, 201);
+
+    let end = json!({"expires_at": "2026-11-21T09:31:00Z"});
+    assert_eq!(world.patch(&world.alice, &path, end).await.status, 200);
+    world.advance_secs(60);
+    for action in ["activate", "deactivate"] {
+        act(action).await.assert_error(422, "10015", "/status");
+    }
+}
+
+#[tokio::test]
+async fn tags_are_listed_with_their_amounts() {
+    let world = World::new().await;
+    for tag in ["red", "blue", "red"] {
+        world.credential(json!({"tag": tag})).await;
+    }
+    world.credential(json!({})).await;
+    let tags = world
+        .get(&world.alice, &format!("{PATH}/tags"))
+        .await
+        .json();
+    let expected = json!([{"tag": "blue", "amount": 1}, {"tag": "red", "amount": 2}]);
+    assert_eq!(tags["data"], expected);
+    let meta = json!({"page_number": 1, "page_size": 50, "total_pages": 1, "total_results": 2});
+    assert_eq!(tags["meta"], meta);
+    let path = format!("{PATH}/tags?page[size]=1&page_number=2");
+    let second = world.get(&world.alice, &path);
+    assert_eq!(
+        second.await.json()["data"],
+        json!([{"tag": "red", "amount": 2}])
+    );
+    let foreign = world.get(&world.bob, &format!("{PATH}/tags")).await.json();
+    assert_eq!(foreign["data"], json!([]));
+}

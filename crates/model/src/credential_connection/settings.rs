@@ -408,14 +408,16 @@ impl OutboundSettings {
     }
 }
 
-fn check_channels(faults: &mut Faults, pointer: &'static str, limit: Option<u32>) {
+/// Bounds a count by what any store can keep.
+pub(crate) fn check_channels(faults: &mut Faults, pointer: &'static str, limit: Option<u32>) {
     if let Some(limit) = limit {
         // The upper bound is that of a Postgres integer: far beyond any node.
         faults.range(pointer, limit, 0, i32::MAX.unsigned_abs());
     }
 }
 
-fn check_labels(
+/// Bounds a list of texts in its length and in theirs.
+pub(crate) fn check_labels(
     faults: &mut Faults,
     pointer: &'static str,
     labels: &[String],

@@ -15,7 +15,6 @@ mod switch;
 mod verto;
 
 use std::collections::HashSet;
-use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -25,8 +24,9 @@ use axum::extract::ws::Utf8Bytes;
 use ringtrip_cluster::{Bus, Revocation};
 use ringtrip_media::{Control, ControlOutput, ShardEvent};
 use ringtrip_model::{
-    CallId, ChannelLimits, Generator, Identity, LegEvent, LoginRefusal, LoginRequest, MediaCommand,
-    MediaEvent, MediaFailure, PermitRefusal, PermitRequest, Route, SessionId, SocketId, Time,
+    CallEvent, CallEventKind, CallId, ChannelLimits, Generator, Identity, LegEvent, LoginRefusal,
+    LoginRequest, MediaCommand, MediaEvent, MediaFailure, PermitRefusal, PermitRequest, Route,
+    SessionId, SocketId, Time,
 };
 use ringtrip_store::Store;
 use ringtrip_verto::CloseReason;
@@ -36,7 +36,7 @@ use self::guesses::{Guess, Guesses};
 pub(crate) use self::history::History;
 pub(crate) use self::media::{MediaThreads, MediaThreadsConfig};
 use self::switch::Calls;
-pub(crate) use self::verto::serve_socket;
+pub(crate) use self::verto::{Origin, serve_socket, user_agent};
 use self::verto::{Outbox, Sockets};
 use crate::clock::Clock;
 use crate::telemetry::Metrics;
@@ -50,7 +50,7 @@ pub(crate) enum Input {
     /// A WebSocket opened.
     Opened {
         socket: SocketId,
-        source: IpAddr,
+        origin: Origin,
         outbox: Outbox,
     },
     /// A text frame arrived.
@@ -204,10 +204,10 @@ impl Signalling {
         match input {
             Input::Opened {
                 socket,
-                source,
+                origin,
                 outbox,
             } => {
-                self.sockets.insert(socket, source, outbox);
+                self.sockets.insert(socket, origin, outbox);
                 self.endpoint(|endpoint| endpoint.handle_opened(socket, now));
             }
             Input::Frame { socket, text } => self.handle_frame(socket, &text, now),
@@ -385,14 +385,20 @@ impl Signalling {
             }
             Output::Bind {
                 session,
+                socket,
                 party,
                 call_report_id,
             } => {
+                // A socket that was closed meanwhile takes its session along: the unbinding follows.
+                let Some(origin) = self.sockets.origin(socket) else {
+                    return;
+                };
                 self.bound.insert(session);
                 self.metrics
                     .sessions
                     .store(self.bound.len() as u64, Ordering::Relaxed);
-                self.bus.bind(session, &party, &call_report_id);
+                let contact = origin.contact(self.clock.wall_at(now));
+                self.bus.bind(session, &party, &call_report_id, contact);
             }
             Output::Unbind {
                 session,
@@ -403,7 +409,8 @@ impl Signalling {
                 self.metrics
                     .sessions
                     .store(self.bound.len() as u64, Ordering::Relaxed);
-                self.bus.unbind(session, &party, &call_report_id);
+                let at = self.clock.wall_at(now);
+                self.bus.unbind(session, &party, &call_report_id, at);
             }
             Output::Leg(event) => {
                 if matches!(event, LegEvent::Incoming { .. }) {
@@ -450,8 +457,28 @@ impl Signalling {
                 self.calls.handle_persisted(call, now);
             }
             Output::Forget { call } => self.bus.forget(call),
-            Output::Event(event) => self.history.event(event, self.clock),
-            Output::Record(record) => self.history.record(record),
+            Output::Event(event) => {
+                self.tell_bus(&event);
+                self.history.event(event, self.clock);
+            }
+            Output::Record(record) => {
+                self.bus.end_leg(record.leg);
+                self.history.record(record);
+            }
+        }
+    }
+
+    /// Keeps the bus informed of which legs live. One that leaves no event of its end, since its call broke off,
+    /// has its record all the same.
+    fn tell_bus(&self, event: &CallEvent) {
+        let Some(leg) = event.leg else { return };
+        if matches!(event.kind, CallEventKind::Initiated { .. }) {
+            let at = self.clock.wall_at(event.time);
+            if let Some(live) = self.calls.live_leg(event.call, leg, at) {
+                self.bus.begin_leg(live);
+            }
+        } else if matches!(event.kind, CallEventKind::Hangup { .. }) {
+            self.bus.end_leg(leg);
         }
     }
 }

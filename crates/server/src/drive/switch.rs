@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use ringtrip_cluster::Bus;
 use ringtrip_model::{
-    CallId, ChannelLimits, Generator, HangupCause, LegCommand, LegEvent, LegId, MediaEvent,
-    PermitRefusal, PermitRequest, Route, Time, Timestamp,
+    CallId, ChannelLimits, Generator, HangupCause, LegCommand, LegEvent, LegId, LiveLeg,
+    MediaEvent, PermitRefusal, PermitRequest, Route, Time, Timestamp,
 };
 use ringtrip_store::Store;
 use ringtrip_switch::{Call, Output, Settings};
@@ -49,6 +49,20 @@ impl Calls {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.calls.is_empty()
+    }
+
+    /// Returns what the bus is told of a leg that begins at `at`; nothing if its call is over already.
+    pub(crate) fn live_leg(&self, call: CallId, leg: LegId, at: Timestamp) -> Option<LiveLeg> {
+        let live = self.calls.get(&call)?;
+        let party = live.call.party(leg)?;
+        Some(LiveLeg {
+            leg,
+            call,
+            account: party.account,
+            connection: party.connection,
+            started_at: at,
+            client_state: live.call.client_state().map(str::to_owned),
+        })
     }
 
     /// Returns how many calls were dropped because their engine panicked, since last asked.

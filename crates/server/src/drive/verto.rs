@@ -7,8 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
+use axum::http::HeaderMap;
+use axum::http::header::USER_AGENT;
 use futures_util::SinkExt;
-use ringtrip_model::SocketId;
+use ringtrip_model::{Contact, ContactTransport, SocketId, Timestamp};
 use ringtrip_verto::CloseReason;
 use tokio::sync::mpsc;
 
@@ -20,6 +22,42 @@ const MAX_QUEUED_FRAMES: usize = 256;
 const MAX_QUEUED_BYTES: usize = 1024 * 1024;
 /// How long one frame may take to leave.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest name of a client that is kept, in bytes.
+const MAX_USER_AGENT_BYTES: usize = 255;
+
+/// Where a socket comes from.
+#[derive(Debug, Clone)]
+pub(crate) struct Origin {
+    /// The client's address: of its connection, or what a trusted proxy says it is.
+    pub(crate) address: IpAddr,
+    /// Its port; none behind a proxy.
+    pub(crate) port: Option<u16>,
+    /// What carries the socket.
+    pub(crate) transport: ContactTransport,
+    /// What the client calls itself; see [`user_agent`].
+    pub(crate) user_agent: Option<String>,
+}
+
+impl Origin {
+    /// Makes it the contact of a client that logged in at `since`.
+    pub(crate) fn contact(self, since: Timestamp) -> Contact {
+        Contact {
+            address: self.address,
+            port: self.port,
+            transport: self.transport,
+            user_agent: self.user_agent,
+            since,
+        }
+    }
+}
+
+/// Reads what a client calls itself; nothing if that is no text, or one too long to keep.
+pub(crate) fn user_agent(headers: &HeaderMap) -> Option<String> {
+    let name = headers.get(USER_AGENT)?.to_str().ok()?;
+    let fits = (1..=MAX_USER_AGENT_BYTES).contains(&name.len());
+    fits.then(|| name.to_owned())
+}
 
 /// What a socket's task is told.
 #[derive(Debug)]
@@ -79,19 +117,24 @@ pub(crate) struct Sockets {
 
 #[derive(Debug)]
 struct Open {
-    source: IpAddr,
+    origin: Origin,
     outbox: Outbox,
 }
 
 impl Sockets {
     /// Takes in a socket.
-    pub(crate) fn insert(&mut self, socket: SocketId, source: IpAddr, outbox: Outbox) {
-        self.open.insert(socket, Open { source, outbox });
+    pub(crate) fn insert(&mut self, socket: SocketId, origin: Origin, outbox: Outbox) {
+        self.open.insert(socket, Open { origin, outbox });
     }
 
-    /// Returns where a socket comes from.
+    /// Returns the address that a socket comes from.
     pub(crate) fn source(&self, socket: SocketId) -> Option<IpAddr> {
-        self.open.get(&socket).map(|open| open.source)
+        self.open.get(&socket).map(|open| open.origin.address)
+    }
+
+    /// Returns all that is known of where a socket comes from.
+    pub(crate) fn origin(&self, socket: SocketId) -> Option<Origin> {
+        self.open.get(&socket).map(|open| open.origin.clone())
     }
 
     /// Forgets a socket that is gone.
@@ -129,14 +172,14 @@ impl Sockets {
 /// Serves one WebSocket until either side closes it.
 pub(crate) async fn serve_socket(
     mut stream: WebSocket,
-    (socket, source): (SocketId, IpAddr),
+    (socket, origin): (SocketId, Origin),
     inputs: mpsc::Sender<Input>,
 ) {
     let (outbox, mut inbox) = outbox();
     if inputs
         .send(Input::Opened {
             socket,
-            source,
+            origin,
             outbox,
         })
         .await
@@ -203,13 +246,39 @@ async fn write(
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
+
+    fn origin() -> Origin {
+        Origin {
+            address: IpAddr::from([127, 0, 0, 1]),
+            port: Some(5),
+            transport: ContactTransport::Ws,
+            user_agent: None,
+        }
+    }
+
+    #[test]
+    fn a_client_without_a_usable_name_has_none() {
+        let named = |name: &[u8]| {
+            let mut headers = HeaderMap::new();
+            headers.insert(USER_AGENT, HeaderValue::from_bytes(name).unwrap());
+            user_agent(&headers)
+        };
+        assert_eq!(named(b"phone").as_deref(), Some("phone"));
+        assert!(named(&[b'x'; 255]).is_some());
+        assert_eq!(named(&[b'x'; 256]), None);
+        assert_eq!(named(b""), None);
+        assert_eq!(named(b"\xff"), None);
+        assert_eq!(user_agent(&HeaderMap::new()), None);
+    }
 
     #[test]
     fn a_slow_reader_is_cut_off_at_a_megabyte() {
         let (outbox, inbox) = outbox();
         let (socket, mut sockets) = (SocketId(1), Sockets::default());
-        sockets.insert(socket, IpAddr::from([127, 0, 0, 1]), outbox);
+        sockets.insert(socket, origin(), outbox);
         for _ in 0..16 {
             assert!(sockets.send(socket, "x".repeat(64 * 1024)));
         }
@@ -226,7 +295,7 @@ mod tests {
     fn a_slow_reader_is_cut_off_at_the_frame_bound() {
         let (outbox, _inbox) = outbox();
         let (socket, mut sockets) = (SocketId(1), Sockets::default());
-        sockets.insert(socket, IpAddr::from([127, 0, 0, 1]), outbox);
+        sockets.insert(socket, origin(), outbox);
         let sent = (0..1000)
             .take_while(|_| sockets.send(socket, "x".to_owned()))
             .count();

@@ -64,6 +64,11 @@ impl Phone {
         })
     }
 
+    /// Returns the port of its own end.
+    pub(crate) fn port(&self) -> u16 {
+        self.socket.get_ref().local_addr().unwrap().port()
+    }
+
     /// Connects and logs in by token.
     pub(crate) async fn log_in(server: SocketAddr, token: &str) -> Self {
         let mut phone = Self::connect(server).await;

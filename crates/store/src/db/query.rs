@@ -265,6 +265,19 @@ impl QueryBuilder {
     pub(crate) fn build_query_scalar(self) -> QueryScalar {
         QueryScalar(self.build())
     }
+
+    /// Tells how the engine would carry it out, a step a line.
+    #[cfg(test)]
+    pub(crate) async fn plan(mut self, conn: &mut Conn) -> Vec<String> {
+        let (explain, column) = match conn.engine() {
+            Engine::Sqlite(_) => ("EXPLAIN QUERY PLAN ", "detail"),
+            Engine::Postgres(_) => ("EXPLAIN ", "QUERY PLAN"),
+        };
+        self.sql.insert_str(0, explain);
+        let steps = self.build().fetch_all(conn).await.unwrap();
+        let step = |row| <String as super::row::Column<'_>>::read(row, column).unwrap();
+        steps.iter().map(step).collect()
+    }
 }
 
 /// Values with a separator between them.

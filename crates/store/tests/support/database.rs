@@ -2,7 +2,7 @@
 //! in a SQLite file otherwise. The tests of other crates take this file in by its path.
 
 #![allow(dead_code, reason = "each test file uses its own part")]
-#![expect(clippy::unwrap_used, reason = "what a test prepares must succeed")]
+#![allow(clippy::unwrap_used, reason = "what a test prepares must succeed")]
 
 use std::process::Command;
 

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use ringtrip_model::{
-    AnchorsiteOverride, AniNumberFormat, AniOverrideType, CallingPreference, CredentialConnection,
-    CredentialConnectionId, DnisNumberFormat, DtmfType, EncryptedMedia, InboundSettings,
-    NoiseSuppression, NoiseSuppressionEngine, OutboundSettings, OutboundVoiceProfileId,
-    RegistrationStatus, RoutingMethod, RtcpPort, SimultaneousRinging, T38ReinviteSource, Timestamp,
-    WebhookApiVersion,
+    AnchorsiteOverride, AniNumberFormat, AniOverrideType, CallingPreference, ContactTransport,
+    CredentialConnection, CredentialConnectionId, DnisNumberFormat, DtmfType, EncryptedMedia,
+    InboundSettings, NoiseSuppression, NoiseSuppressionEngine, OutboundSettings,
+    OutboundVoiceProfileId, RegistrationStatus, RoutingMethod, RtcpPort, SimultaneousRinging,
+    T38ReinviteSource, Timestamp, WebhookApiVersion,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
@@ -18,13 +18,13 @@ use crate::respond::{Text, Word};
 /// A connection as it is shown, its password in clear.
 pub(crate) struct Connection {
     pub(super) connection: CredentialConnection,
-    /// Whether a client is logged in with its own user name.
-    pub(super) registered: bool,
+    /// What is known of the logins of its own user name.
+    pub(super) registration: ringtrip_cluster::Registration,
 }
 
 impl Serialize for Connection {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Shown::new(&self.connection, self.registered).serialize(serializer)
+        Shown::new(&self.connection, &self.registration).serialize(serializer)
     }
 }
 
@@ -141,8 +141,8 @@ struct Outbound<'a> {
     t38_reinvite_source: Word<T38ReinviteSource>,
 }
 
-fn registration_status(registered: bool) -> Word<RegistrationStatus> {
-    Word(if registered {
+fn registration_status(known: &ringtrip_cluster::Registration) -> Word<RegistrationStatus> {
+    Word(if known.contact.is_some() {
         RegistrationStatus::Registered
     } else {
         RegistrationStatus::NotRegistered
@@ -150,7 +150,7 @@ fn registration_status(registered: bool) -> Word<RegistrationStatus> {
 }
 
 impl<'a> Shown<'a> {
-    fn new(connection: &'a CredentialConnection, registered: bool) -> Self {
+    fn new(connection: &'a CredentialConnection, known: &ringtrip_cluster::Registration) -> Self {
         let s = &connection.settings;
         Self {
             id: Text(connection.id),
@@ -194,8 +194,8 @@ impl<'a> Shown<'a> {
             conversation_persistence: s.conversation_persistence,
             inbound: Inbound::new(&s.inbound),
             outbound: Outbound::new(&s.outbound),
-            registration_status: registration_status(registered),
-            registration_status_updated_at: None,
+            registration_status: registration_status(known),
+            registration_status_updated_at: known.changed_at.map(Text),
             third_party_control_enabled: false,
         }
     }
@@ -238,8 +238,8 @@ impl<'a> Outbound<'a> {
     }
 }
 
-/// What is known of the registration of a connection's own user name. Where a client logs in over a
-/// WebSocket there is no SIP transport to tell of.
+/// What is known of the registration of a connection's own user name. Clients log in over a WebSocket:
+/// its address is the one they are at.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "RegistrationStatus")]
 pub(crate) struct Registration {
@@ -249,22 +249,27 @@ pub(crate) struct Registration {
     sip_username: String,
     ip_address: Option<String>,
     port: Option<u16>,
-    transport: Option<String>,
+    transport: Option<Word<ContactTransport>>,
     user_agent: Option<String>,
     last_registration: Option<Text<Timestamp>>,
 }
 
 impl Registration {
-    pub(super) fn new(connection: CredentialConnection, registered: bool) -> Self {
+    pub(super) fn new(
+        connection: CredentialConnection,
+        known: ringtrip_cluster::Registration,
+    ) -> Self {
+        let status = registration_status(&known);
+        let contact = known.contact.as_ref();
         Self {
             record_type: "registration_status",
-            status: registration_status(registered),
+            status,
             sip_username: connection.user_name,
-            ip_address: None,
-            port: None,
-            transport: None,
-            user_agent: None,
-            last_registration: None,
+            ip_address: contact.map(|contact| contact.address.to_string()),
+            port: contact.and_then(|contact| contact.port),
+            transport: contact.map(|contact| Word(contact.transport)),
+            last_registration: known.last_login.map(Text),
+            user_agent: known.contact.and_then(|contact| contact.user_agent),
         }
     }
 }

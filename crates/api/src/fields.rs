@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::str::FromStr;
 
-use ringtrip_model::{FieldError, FieldErrorKind, FieldErrors, Timestamp};
+use ringtrip_model::{Country, E164, FieldError, FieldErrorKind, FieldErrors, Timestamp};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -285,28 +285,6 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Reads a text that `parse` turns into a value; `expected` completes "Must be …".
-    pub(crate) fn get_parsed<T>(
-        &mut self,
-        key: &'static str,
-        kind: FieldErrorKind,
-        expected: &str,
-        parse: impl FnOnce(&str) -> Option<T>,
-    ) -> Sent<T> {
-        match self.get::<String>(key) {
-            Sent::Absent => Sent::Absent,
-            Sent::Null => Sent::Null,
-            Sent::Refused => Sent::Refused,
-            Sent::Value(text) => match parse(&text) {
-                Some(value) => Sent::Value(value),
-                None => {
-                    self.refuse(key, kind, format!("Must be {expected}."));
-                    Sent::Refused
-                }
-            },
-        }
-    }
-
     /// Reads the id of a thing; `what` says of which sort, as in "The connection does not exist.". A blank text
     /// is as good as `null`.
     pub(crate) fn get_reference<T: Printed + FromStr>(
@@ -495,6 +473,50 @@ impl FromJson for Uuid {
     fn from_json(value: &Value) -> Option<Self> {
         let text = value.as_str().filter(|text| text.len() == 36)?;
         Self::try_parse(text).ok()
+    }
+}
+
+impl FromJson for E164 {
+    const FAULT: FieldErrorKind = FieldErrorKind::NotE164;
+
+    fn expected() -> Cow<'static, str> {
+        "a telephone number in +E.164 format, such as +13125550123".into()
+    }
+
+    fn schema() -> Value {
+        <Self as Printed>::schema()
+    }
+
+    fn from_json(value: &Value) -> Option<Self> {
+        value.as_str()?.parse().ok()
+    }
+}
+
+impl FromJson for Country {
+    fn expected() -> Cow<'static, str> {
+        "the two capital letters of a country (ISO 3166-1 alpha-2)".into()
+    }
+
+    fn schema() -> Value {
+        <Self as Printed>::schema()
+    }
+
+    fn from_json(value: &Value) -> Option<Self> {
+        value.as_str().and_then(Self::from_alpha2)
+    }
+}
+
+impl FromJson for Map<String, Value> {
+    fn expected() -> Cow<'static, str> {
+        "an object".into()
+    }
+
+    fn schema() -> Value {
+        json!({"type": "object"})
+    }
+
+    fn from_json(value: &Value) -> Option<Self> {
+        value.as_object().cloned()
     }
 }
 

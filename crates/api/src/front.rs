@@ -201,6 +201,7 @@ mod tests {
             ApiConfig {
                 clock,
                 generator: rng,
+                billing: crate::Billing::default(),
             },
         )
     }

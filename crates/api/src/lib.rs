@@ -7,9 +7,9 @@
 //!
 //! ```no_run
 //! # use axum::{Router, routing::get};
-//! # use ringtrip_api::{Api, ApiConfig, Clock};
+//! # use ringtrip_api::{Api, ApiConfig, Billing, Clock};
 //! # fn app(store: ringtrip_store::Store, bus: ringtrip_cluster::Bus, clock: Clock, generator: ringtrip_model::Generator) -> Router {
-//! let api = Api::new(store, bus, ApiConfig { clock, generator });
+//! let api = Api::new(store, bus, ApiConfig { clock, generator, billing: Billing::default() });
 //! Router::new().route("/livez", get(async || "alive")).fallback_service(ringtrip_api::router(api))
 //! # }
 //! ```
@@ -44,7 +44,7 @@ pub use error::{ApiError, AuthFailure, Place};
 pub use openapi::document;
 pub use peer::Peer;
 use ringtrip_cluster::Bus;
-use ringtrip_model::{Generator, Timestamp};
+use ringtrip_model::{Generator, Money, Timestamp};
 use ringtrip_store::Store;
 pub use router::{Access, ROUTES, Route, router};
 
@@ -59,6 +59,30 @@ pub struct ApiConfig {
     pub clock: Clock,
     /// Where ids, names and passwords come from.
     pub generator: Generator,
+    /// What the operator says of money.
+    pub billing: Billing,
+}
+
+/// What the operator says of money. ringtrip does not bill: every account sees these figures, and they
+/// never move.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Billing {
+    /// What an account has.
+    pub balance: Money,
+    /// What it may owe.
+    pub credit_limit: Money,
+    /// Of what: three letters (ISO 4217).
+    pub currency: String,
+}
+
+impl Default for Billing {
+    fn default() -> Self {
+        Self {
+            balance: Money::ZERO,
+            credit_limit: Money::ZERO,
+            currency: "USD".to_owned(),
+        }
+    }
 }
 
 impl fmt::Debug for ApiConfig {
@@ -78,6 +102,7 @@ struct State {
     generator: Mutex<Generator>,
     panics: AtomicU64,
     uploads: Uploads,
+    billing: Billing,
 }
 
 impl Api {
@@ -90,6 +115,7 @@ impl Api {
             generator: Mutex::new(config.generator),
             panics: AtomicU64::new(0),
             uploads: Uploads::new(),
+            billing: config.billing,
         }))
     }
 
@@ -112,6 +138,10 @@ impl Api {
 
     fn uploads(&self) -> &Uploads {
         &self.0.uploads
+    }
+
+    fn billing(&self) -> &Billing {
+        &self.0.billing
     }
 
     fn now(&self) -> Timestamp {

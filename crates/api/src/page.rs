@@ -86,6 +86,18 @@ pub(crate) struct Meta {
     total_results: u64,
 }
 
+/// A field that a list is sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sort<T> {
+    /// The field.
+    pub(crate) by: T,
+    /// Whether the greatest is first.
+    pub(crate) descending: bool,
+}
+
+/// How many fields a list can be sorted by at once.
+const MAX_SORTS: usize = 4;
+
 /// Reads `sort`: one of `fields`, and whether `-` stands before it, for the greatest first.
 ///
 /// # Errors
@@ -98,12 +110,44 @@ pub(crate) fn read_sort<T: Copy>(
     let Some(text) = query.get("sort").or_else(|| query.get("sort[]")) else {
         return Ok(None);
     };
+    let Sort { by, descending } = one_sort(text, fields)?;
+    Ok(Some((by, descending)))
+}
+
+/// Reads `sort` or `sort[]`: as [`read_sort`], but several, in a list with commas or repeated.
+///
+/// # Errors
+///
+/// 400 with the pointer `/sort` for any other value, and for more than four.
+pub(crate) fn read_sorts<T: Copy>(
+    query: &Query,
+    fields: &[(&str, T)],
+) -> Result<Vec<Sort<T>>, ApiError> {
+    let texts = query.all("sort").chain(query.all("sort[]"));
+    let sorts: Vec<_> = texts
+        .flat_map(|text| text.split(','))
+        .take(MAX_SORTS + 1)
+        .map(|text| one_sort(text, fields))
+        .collect::<Result<_, _>>()?;
+    if sorts.len() > MAX_SORTS {
+        return Err(ApiError::InvalidQuery {
+            place: Place::Pointer("/sort".into()),
+            detail: format!("A list can be sorted by at most {MAX_SORTS} fields."),
+        });
+    }
+    Ok(sorts)
+}
+
+fn one_sort<T: Copy>(text: &str, fields: &[(&str, T)]) -> Result<Sort<T>, ApiError> {
     let (name, descending) = match text.strip_prefix('-') {
         Some(name) => (name, true),
         None => (text, false),
     };
     match fields.iter().find(|(field, _)| *field == name) {
-        Some((_, value)) => Ok(Some((*value, descending))),
+        Some((_, by)) => Ok(Sort {
+            by: *by,
+            descending,
+        }),
         None => {
             let known: Vec<_> = fields.iter().map(|(field, _)| *field).collect();
             Err(ApiError::InvalidQuery {
@@ -215,5 +259,25 @@ mod tests {
             sort("sort=--active"),
             Err(ApiError::InvalidQuery { .. })
         ));
+    }
+
+    #[test]
+    fn sorts_by_several_fields_at_once() {
+        let sorts = |raw| {
+            let sorts = read_sorts(&Query::parse(raw).unwrap(), &[("a", 'a'), ("b", 'b')]);
+            let sorts = sorts.map_err(|_| ())?;
+            Ok(sorts
+                .into_iter()
+                .map(|sort| (sort.by, sort.descending))
+                .collect::<Vec<_>>())
+        };
+        assert_eq!(sorts(""), Ok(vec![]));
+        assert_eq!(sorts("sort=a"), Ok(vec![('a', false)]));
+        let both = Ok(vec![('b', true), ('a', false)]);
+        assert_eq!(sorts("sort[]=-b,a"), both);
+        assert_eq!(sorts("sort[]=-b&sort[]=a"), both);
+        for bad in ["sort=", "sort=c", "sort=a,", "sort=a,b,a,b,a"] {
+            assert_eq!(sorts(bad), Err(()), "{bad}");
+        }
     }
 }

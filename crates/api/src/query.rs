@@ -49,6 +49,14 @@ impl Query {
             .map(|(_, value)| value.as_str())
     }
 
+    /// Returns every value of a parameter, in their order.
+    pub(crate) fn all(&self, name: &'static str) -> impl Iterator<Item = &str> {
+        self.pairs
+            .iter()
+            .filter(move |(have, _)| have == name)
+            .map(|(_, value)| value.as_str())
+    }
+
     /// Returns the value of `filter[<field>]`, or of its long form `filter[<field>][eq]`.
     pub(crate) fn filter(&self, field: &str) -> Option<&str> {
         self.operator(field, None)

@@ -9,8 +9,9 @@ use crate::error::ApiError;
 use crate::front::Front;
 use crate::operation::Operation;
 use crate::v2::{
-    connections, credential_connections, outbound_voice_profiles, sip_registration_status,
-    telephony_credentials, trunks, whoami,
+    balance, connections, credential_connections, detail_records, mobile_push_credentials,
+    outbound_voice_profiles, phone_numbers, sip_registration_status, telephony_credentials, trunks,
+    voice_sdk_call_reports, whoami,
 };
 use crate::{Api, call_report, openapi};
 
@@ -103,6 +104,26 @@ routes! {
     get    "/v2/trunks/{id}"                             Key => trunks::retrieve;
     patch  "/v2/trunks/{id}"                             Key => trunks::update;
     delete "/v2/trunks/{id}"                             Key => trunks::delete;
+    post   "/v2/phone_numbers"                           Key => phone_numbers::create;
+    get    "/v2/phone_numbers"                           Key => phone_numbers::list;
+    get    "/v2/phone_numbers/voice"                     Key => phone_numbers::list_voice;
+    get    "/v2/phone_numbers/{id}"                      Key => phone_numbers::retrieve;
+    patch  "/v2/phone_numbers/{id}"                      Key => phone_numbers::update;
+    delete "/v2/phone_numbers/{id}"                      Key => phone_numbers::delete;
+    get    "/v2/phone_numbers/{id}/voice"                Key => phone_numbers::retrieve_voice;
+    patch  "/v2/phone_numbers/{id}/voice"                Key => phone_numbers::update_voice;
+
+    post   "/v2/mobile_push_credentials"                 Key => mobile_push_credentials::create;
+    get    "/v2/mobile_push_credentials"                 Key => mobile_push_credentials::list;
+    get    "/v2/mobile_push_credentials/{id}"            Key => mobile_push_credentials::retrieve;
+    delete "/v2/mobile_push_credentials/{id}"            Key => mobile_push_credentials::delete;
+
+    get    "/v2/detail_records"                          Key => detail_records::list;
+
+    get    "/v2/voice_sdk_call_reports"                  Key => voice_sdk_call_reports::list;
+    get    "/v2/voice_sdk_call_reports/{id}"             Key => voice_sdk_call_reports::retrieve;
+
+    get    "/v2/balance"                                 Key => balance::retrieve;
 
     post   "/call_report"                                CallReportId => call_report::create;
 

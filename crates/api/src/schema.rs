@@ -8,12 +8,14 @@ use std::fmt::Display;
 
 use ringtrip_model::{
     AccountId, AnchorsiteOverride, AniNumberFormat, AniOverrideType, ApiKeyId, CallId,
-    CallRecordingType, CallingPreference, ContactTransport, CredentialConnectionId,
-    DnisNumberFormat, DtmfType, EncryptedMedia, LegId, NoiseSuppression, NoiseSuppressionEngine,
-    OutboundVoiceProfileId, RecordingChannels, RecordingFormat, RegistrationStatus, RoutingMethod,
-    RtcpPort, ServicePlan, SessionId, SimultaneousRinging, T38ReinviteSource,
-    TelephonyCredentialId, TelephonyCredentialStatus, Timestamp, TrafficType, TrunkHealth, TrunkId,
-    TrunkNumberFormat, TrunkTransport, UsagePaymentMethod, WebhookApiVersion,
+    CallRecordingType, CallingPreference, ContactTransport, Country, CredentialConnectionId,
+    DnisNumberFormat, DtmfType, E164, EncryptedMedia, ForwardingType, InboundCallScreening, LegId,
+    MobilePushCredentialId, Money, NoiseSuppression, NoiseSuppressionEngine, NumberPaymentMethod,
+    OutboundVoiceProfileId, PhoneNumberId, PhoneNumberStatus, PhoneNumberType, PushPlatform,
+    RecordingChannels, RecordingFormat, RegistrationStatus, RoutingMethod, RtcpPort, ServicePlan,
+    SessionId, SimultaneousRinging, T38ReinviteSource, TelephonyCredentialId,
+    TelephonyCredentialStatus, Timestamp, TrafficType, TrunkHealth, TrunkId, TrunkNumberFormat,
+    TrunkTransport, UsagePaymentMethod, WebhookApiVersion,
 };
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -52,6 +54,7 @@ uuids! {
     ApiKeyId
     CallId
     LegId
+    MobilePushCredentialId
     SessionId
     TelephonyCredentialId
     Uuid
@@ -71,7 +74,26 @@ macro_rules! decimals {
 decimals! {
     CredentialConnectionId
     OutboundVoiceProfileId
+    PhoneNumberId
     TrunkId
+}
+
+impl Printed for Money {
+    fn schema() -> Value {
+        json!({"type": "string", "pattern": "^-?[0-9]{1,13}\\.[0-9]{2,4}$"})
+    }
+}
+
+impl Printed for E164 {
+    fn schema() -> Value {
+        json!({"type": "string", "pattern": "^\\+[1-9][0-9]{6,14}$"})
+    }
+}
+
+impl Printed for Country {
+    fn schema() -> Value {
+        json!({"type": "string", "pattern": "^[A-Z]{2}$"})
+    }
 }
 
 impl Printed for Timestamp {
@@ -123,8 +145,14 @@ words! {
     DnisNumberFormat
     DtmfType
     EncryptedMedia
+    ForwardingType
+    InboundCallScreening
     NoiseSuppression
     NoiseSuppressionEngine
+    NumberPaymentMethod
+    PhoneNumberStatus
+    PhoneNumberType
+    PushPlatform
     RecordingChannels
     RecordingFormat
     RegistrationStatus

@@ -78,6 +78,8 @@ uuid_ids! {
     LegId
     /// One login on a WebSocket, `sessid` on the wire; outlives its socket.
     SessionId
+    /// What a push service wants to see.
+    MobilePushCredentialId
 }
 
 impl LegId {
@@ -154,6 +156,8 @@ decimal_ids! {
     OutboundVoiceProfileId
     /// Our SIP route to a carrier.
     TrunkId
+    /// A telephone number of a customer.
+    PhoneNumberId
 }
 
 /// One WebSocket of this process. Never leaves the node.

@@ -11,12 +11,18 @@ mod call;
 mod cause;
 mod codec;
 mod credential_connection;
+mod date_range;
+mod e164;
 mod field_error;
 pub mod fuzz;
 mod id;
 mod leg;
 mod media;
+mod mobile_push_credential;
+mod money;
 mod outbound_voice_profile;
+mod phone_number;
+mod recording;
 mod rng;
 mod route;
 mod sdp;
@@ -45,18 +51,32 @@ pub use credential_connection::{
     NoiseSuppressionEngine, OutboundSettings, RegistrationStatus, RoutingMethod, RtcpPort,
     RtcpSettings, SimultaneousRinging, T38ReinviteSource, WebhookApiVersion,
 };
+pub use date_range::DateRange;
+pub use e164::{Country, E164, E164Error, PhoneNumberType};
 pub use field_error::{FieldError, FieldErrorKind, FieldErrors, MAX_LABEL_CHARS};
 pub use id::{
-    AccountId, ApiKeyId, CallId, CredentialConnectionId, IdError, LegId, NodeId,
-    OutboundVoiceProfileId, SessionId, SocketId, TelephonyCredentialId, TrunkId,
+    AccountId, ApiKeyId, CallId, CredentialConnectionId, IdError, LegId, MobilePushCredentialId,
+    NodeId, OutboundVoiceProfileId, PhoneNumberId, SessionId, SocketId, TelephonyCredentialId,
+    TrunkId,
 };
 pub use leg::{CallerId, CustomHeader, Digit, LegCommand, LegEvent, LegParty};
 pub use media::{MediaCommand, MediaEvent, MediaFailure};
+pub use mobile_push_credential::{
+    MAX_PUSH_MATERIAL_BYTES, MobilePushCredential, NewMobilePushCredential, PushMaterial,
+    PushPlatform,
+};
+pub use money::{Money, MoneyError};
 pub use outbound_voice_profile::{
     CallRecording, CallRecordingType, CallingWindow, MAX_DESTINATIONS, MAX_RECORDED_NUMBERS,
-    NewOutboundVoiceProfile, OutboundVoiceProfile, ProfileSettings, Rate, RecordingChannels,
-    RecordingFormat, ServicePlan, TrafficType, UsagePaymentMethod,
+    NewOutboundVoiceProfile, OutboundVoiceProfile, ProfileSettings, Rate, ServicePlan, TrafficType,
+    UsagePaymentMethod,
 };
+pub use phone_number::{
+    CallForwarding, CnamListing, ForwardingType, InboundCallRecording, InboundCallScreening,
+    MediaFeatures, NewPhoneNumber, NumberPaymentMethod, PhoneNumber, PhoneNumberSettings,
+    PhoneNumberStatus, VoiceSettings,
+};
+pub use recording::{RecordingChannels, RecordingFormat};
 pub use rng::Generator;
 pub use route::{
     CallingPreference, ChannelLimits, Destination, PermitRefusal, PermitRequest, Route,

@@ -11,7 +11,7 @@ use crate::field_error::{Faults, MAX_LABEL_CHARS};
 use crate::words::words;
 use crate::{
     AccountId, FieldError, FieldErrorKind, FieldErrors, Generator, OutboundVoiceProfileId,
-    Timestamp,
+    RecordingChannels, RecordingFormat, Timestamp,
 };
 
 /// How many countries a profile may list; there are some 250.
@@ -48,20 +48,6 @@ words! {
         None = "none",
         /// Those from the listed numbers.
         ByCallerPhoneNumber = "by_caller_phone_number",
-    }
-    /// How the two sides of a call are recorded.
-    RecordingChannels {
-        /// Mixed.
-        Single = "single",
-        /// Each on a channel of its own.
-        Dual = "dual",
-    }
-    /// What recordings are written as.
-    RecordingFormat {
-        /// WAV.
-        Wav = "wav",
-        /// MP3.
-        Mp3 = "mp3",
     }
 }
 

@@ -107,7 +107,7 @@ impl Timestamp {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    fn civil(self) -> Option<jiff::civil::DateTime> {
+    pub(crate) fn civil(self) -> Option<jiff::civil::DateTime> {
         let instant = jiff::Timestamp::from_microsecond(self.0).ok()?;
         Some(instant.to_zoned(jiff::tz::TimeZone::UTC).datetime())
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use ringtrip_model::Money;
 use serde::{Deserialize, Serialize};
 
 use crate::telemetry;
@@ -43,6 +44,12 @@ pub(crate) struct Config {
     pub(crate) retention_call_records_days: u32,
     /// Days for which clients' reports about their calls are kept; 0 means for ever.
     pub(crate) retention_call_reports_days: u32,
+    /// What `/v2/balance` says every account has, such as `"12.50"`. ringtrip does not bill: it never moves.
+    pub(crate) balance: Money,
+    /// What `/v2/balance` says every account may owe.
+    pub(crate) credit_limit: Money,
+    /// The currency of both, and of detail records: three capital letters (ISO 4217).
+    pub(crate) currency: String,
     /// What is logged, such as `info` or `info,ringtrip_media=debug`.
     pub(crate) log: String,
     /// `human` or `json`; unset means human on a terminal and JSON otherwise.
@@ -78,6 +85,9 @@ impl Default for Config {
             retention_call_events_days: 30,
             retention_call_records_days: 0,
             retention_call_reports_days: 30,
+            balance: Money::ZERO,
+            credit_limit: Money::ZERO,
+            currency: "USD".to_owned(),
             log: "info".to_owned(),
             log_format: None,
         }
@@ -92,7 +102,7 @@ enum Kind {
     List,
 }
 
-const KEYS: [(&str, Kind); 16] = [
+const KEYS: [(&str, Kind); 19] = [
     ("http_addr", Kind::Text),
     ("admin_addr", Kind::Text),
     ("sip_addr", Kind::Text),
@@ -107,6 +117,9 @@ const KEYS: [(&str, Kind); 16] = [
     ("retention_call_events_days", Kind::Number),
     ("retention_call_records_days", Kind::Number),
     ("retention_call_reports_days", Kind::Number),
+    ("balance", Kind::Text),
+    ("credit_limit", Kind::Text),
+    ("currency", Kind::Text),
     ("log", Kind::Text),
     ("log_format", Kind::Text),
 ];
@@ -191,6 +204,10 @@ impl Config {
         }
         if self.max_calls == 0 {
             return unusable("max_calls", "must be at least 1");
+        }
+        let letters = self.currency.bytes().all(|b| b.is_ascii_uppercase());
+        if !letters || self.currency.len() != 3 {
+            return unusable("currency", "must be three capital letters, such as USD");
         }
         if let Err(error) = telemetry::filter(&self.log) {
             return unusable("log", &error.to_string());
@@ -362,6 +379,9 @@ mod tests {
             ("RINGTRIP_RETENTION_CALL_EVENTS_DAYS", "-1"),
             ("RINGTRIP_DATABASE_URL", "mysql://x"),
             ("RINGTRIP_BUS_URL", "smoke:"),
+            ("RINGTRIP_BALANCE", "much"),
+            ("RINGTRIP_CREDIT_LIMIT", "1e3"),
+            ("RINGTRIP_CURRENCY", "usd"),
         ] {
             assert!(
                 Config::load(None, environment(&[(name, text)])).is_err(),
@@ -374,6 +394,7 @@ mod tests {
     fn printed_configuration_reads_back() {
         let config = Config {
             advertise_addr: Some([203, 0, 113, 9].into()),
+            balance: "-12.5".parse().unwrap(),
             ..Config::default()
         };
         let file = file(&config.to_toml());

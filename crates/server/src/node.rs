@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, anyhow};
-use ringtrip_api::{Api, ApiConfig};
+use ringtrip_api::{Api, ApiConfig, Billing};
 use ringtrip_cluster::Bus;
 use ringtrip_media::{Control, ControlConfig, DtlsContext};
 use ringtrip_model::{Generator, NodeId};
@@ -251,6 +251,11 @@ impl Node {
             ApiConfig {
                 clock: Arc::new(move || clock.wall()),
                 generator: rng.fork(),
+                billing: Billing {
+                    balance: config.balance,
+                    credit_limit: config.credit_limit,
+                    currency: config.currency.clone(),
+                },
             },
         );
         let surface = Surface {

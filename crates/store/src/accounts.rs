@@ -77,8 +77,11 @@ impl Store {
 /// What of an account is counted.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Counter {
+    CallReports,
     CredentialConnections,
     OutboundVoiceProfiles,
+    MobilePushCredentials,
+    PhoneNumbers,
     TelephonyCredentials,
     Trunks,
 }
@@ -110,12 +113,17 @@ pub(crate) async fn counted(
     counter: Counter,
 ) -> Result<u64, StoreError> {
     let sql = match counter {
+        Counter::CallReports => "SELECT call_report_count FROM accounts WHERE id = $1",
         Counter::CredentialConnections => {
             "SELECT credential_connection_count FROM accounts WHERE id = $1"
         }
         Counter::OutboundVoiceProfiles => {
             "SELECT outbound_voice_profile_count FROM accounts WHERE id = $1"
         }
+        Counter::MobilePushCredentials => {
+            "SELECT mobile_push_credential_count FROM accounts WHERE id = $1"
+        }
+        Counter::PhoneNumbers => "SELECT phone_number_count FROM accounts WHERE id = $1",
         Counter::TelephonyCredentials => {
             "SELECT telephony_credential_count FROM accounts WHERE id = $1"
         }

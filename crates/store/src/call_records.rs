@@ -151,7 +151,7 @@ pub(crate) const fn source_name(source: HangupSource) -> &'static str {
     }
 }
 
-fn read(row: &Row) -> Result<LegRecord, StoreError> {
+pub(crate) fn read(row: &Row) -> Result<LegRecord, StoreError> {
     let columns = Columns::new(row, TABLE, READING);
     let node: i64 = columns.get("node_id")?;
     let quality = match columns.get::<Option<&str>>("quality")? {

@@ -3,9 +3,10 @@
 use ringtrip_model::{AccountId, FieldError, FieldErrorKind, Timestamp};
 
 use crate::Store;
-use crate::accounts;
-use crate::db::{self, Conn, reader};
+use crate::accounts::{self, Counter};
+use crate::db::{self, Conn, Row, reader, snapshot};
 use crate::error::{ReportBudget, StoreError};
+use crate::page::{Listing, Page};
 use crate::row::{self, Columns};
 use crate::writer::Kind;
 
@@ -44,6 +45,10 @@ pub struct CallReport {
     /// When it came.
     pub created_at: Timestamp,
 }
+
+/// Where a segment is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallReportRow(i64);
 
 impl Store {
     /// Keeps a segment of a call's report.
@@ -93,6 +98,82 @@ impl Store {
         .await
     }
 
+    /// Lists where an account's reports are kept, without reading them: they are large.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
+    pub async fn list_call_report_rows(
+        &self,
+        account: AccountId,
+        oldest_first: bool,
+        page: Page,
+    ) -> Result<Listing<CallReportRow>, StoreError> {
+        let failed = StoreError::while_doing(READING);
+        // One transaction, so that the page and the count are of the same instant.
+        let mut snapshot = snapshot(&self.inner.pool, READING).await?;
+        let total =
+            accounts::counted(&mut snapshot, READING, account, Counter::CallReports).await?;
+        let sql = if oldest_first {
+            "SELECT id FROM call_reports WHERE account_id = $1
+             ORDER BY created_at, id LIMIT $2 OFFSET $3"
+        } else {
+            "SELECT id FROM call_reports WHERE account_id = $1
+             ORDER BY created_at DESC, id DESC LIMIT $2 OFFSET $3"
+        };
+        let ids: Vec<i64> = db::query_scalar(sql)
+            .bind(account.to_string())
+            .bind(page.limit())
+            .bind(page.offset())
+            .fetch_all(&mut snapshot)
+            .await
+            .map_err(failed)?;
+        snapshot.rollback().await.map_err(failed)?;
+        Ok(Listing {
+            items: ids.into_iter().map(CallReportRow).collect(),
+            total,
+        })
+    }
+
+    /// Lists where the segments of a call's report are kept, in their order.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
+    pub async fn call_report_rows(
+        &self,
+        account: AccountId,
+        call_id: &str,
+    ) -> Result<Vec<CallReportRow>, StoreError> {
+        let mut conn = reader(&self.inner.pool, READING).await?;
+        let ids: Vec<i64> = db::query_scalar(
+            "SELECT id FROM call_reports WHERE account_id = $1 AND call_id = $2 ORDER BY segment",
+        )
+        .bind(account.to_string())
+        .bind(call_id)
+        .fetch_all(&mut conn)
+        .await
+        .map_err(StoreError::while_doing(READING))?;
+        Ok(ids.into_iter().map(CallReportRow).collect())
+    }
+
+    /// Reads one segment; nothing if it has been forgotten meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
+    pub async fn call_report(
+        &self,
+        account: AccountId,
+        row: CallReportRow,
+    ) -> Result<Option<CallReport>, StoreError> {
+        let mut conn = reader(&self.inner.pool, READING).await?;
+        let row = db::query("SELECT * FROM call_reports WHERE id = $1 AND account_id = $2")
+            .bind(row.0)
+            .bind(account.to_string())
+            .fetch_optional(&mut conn)
+            .await
+            .map_err(StoreError::while_doing(READING))?;
+        row.as_ref().map(read).transpose()
+    }
+
     /// Lists the segments of a call's report.
     ///
     /// # Errors
@@ -111,20 +192,21 @@ impl Store {
         .fetch_all(&mut conn)
         .await
         .map_err(StoreError::while_doing(READING))?;
-        let read = |row| {
-            let columns = Columns::new(row, TABLE, READING);
-            let segment: i64 = columns.get("segment")?;
-            Ok(CallReport {
-                call_report_id: columns.get("call_report_id")?,
-                call_id: columns.get("call_id")?,
-                segment: u32::try_from(segment).map_err(|_| columns.malformed("segment"))?,
-                voice_sdk_id: columns.get("voice_sdk_id")?,
-                body: columns.get("body")?,
-                created_at: columns.time("created_at")?,
-            })
-        };
         rows.iter().map(read).collect()
     }
+}
+
+fn read(row: &Row) -> Result<CallReport, StoreError> {
+    let columns = Columns::new(row, TABLE, READING);
+    let segment: i64 = columns.get("segment")?;
+    Ok(CallReport {
+        call_report_id: columns.get("call_report_id")?,
+        call_id: columns.get("call_id")?,
+        segment: u32::try_from(segment).map_err(|_| columns.malformed("segment"))?,
+        voice_sdk_id: columns.get("voice_sdk_id")?,
+        body: columns.get("body")?,
+        created_at: columns.time("created_at")?,
+    })
 }
 
 async fn insert(conn: &mut Conn, account: AccountId, report: CallReport) -> Result<(), StoreError> {

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use ringtrip_model::{
     AccountId, ConnectionSettings, CredentialConnection, CredentialConnectionId, FieldError,
-    FieldErrorKind, FieldErrors, NewCredentialConnection, OutboundVoiceProfileId, Timestamp,
+    FieldErrorKind, FieldErrors, MobilePushCredentialId, NewCredentialConnection,
+    OutboundVoiceProfileId, PushPlatform, Timestamp,
 };
 
 use crate::accounts::{self, Counter};
 use crate::cache::Found;
 use crate::db::{self, Conn, QueryBuilder, Row, reader, snapshot};
 use crate::error::StoreError;
+use crate::mobile_push_credentials;
 use crate::outbound_voice_profiles;
 use crate::page::{Listing, NARROW, Page, Walk, can_match, contains_pattern, fold, page_query};
 use crate::row::{self, Columns};
@@ -375,6 +377,8 @@ pub(crate) fn read(row: &Row, inner: &Inner) -> Result<CredentialConnection, Sto
     settings.outbound.outbound_voice_profile_id = columns
         .get::<Option<i64>>("outbound_voice_profile_id")?
         .map(OutboundVoiceProfileId::from_i64);
+    settings.ios_push_credential_id = columns.parse_optional("ios_push_credential_id")?;
+    settings.android_push_credential_id = columns.parse_optional("android_push_credential_id")?;
     Ok(CredentialConnection {
         id,
         account: columns.parse("account_id")?,
@@ -393,13 +397,14 @@ async fn insert(
     connection: &CredentialConnection,
 ) -> Result<(), StoreError> {
     check_profile(conn, ADDING, connection).await?;
+    check_push(conn, ADDING, connection.account, &connection.settings, None).await?;
     let password = sealed_password(inner, connection);
     let result = db::query(
         "INSERT INTO credential_connections
              (id, account_id, connection_name, connection_name_folded, user_name, user_name_folded,
               password, encryption_key_id, active, outbound_voice_profile_id, settings, created_at,
-              updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+              updated_at, ios_push_credential_id, android_push_credential_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
     )
     .bind(connection.id.as_i64())
     .bind(connection.account.to_string())
@@ -414,6 +419,8 @@ async fn insert(
     .bind(settings_text(&connection.settings))
     .bind(connection.created_at.as_micros())
     .bind(connection.updated_at.as_micros())
+    .bind(settings_push(&connection.settings, PushPlatform::Ios))
+    .bind(settings_push(&connection.settings, PushPlatform::Android))
     .execute(conn)
     .await;
     free_user_name(ADDING, result.map(drop))
@@ -446,12 +453,21 @@ async fn update(
     {
         check_profile(conn, CHANGING, &after).await?;
     }
+    check_push(
+        conn,
+        CHANGING,
+        account,
+        &after.settings,
+        Some(&before.settings),
+    )
+    .await?;
     let password = sealed_password(inner, &after);
     let result = db::query(
         "UPDATE credential_connections
          SET connection_name = $3, connection_name_folded = $4, user_name = $5, user_name_folded = $6,
              password = $7, encryption_key_id = $8, active = $9, outbound_voice_profile_id = $10,
-             settings = $11, updated_at = $12
+             settings = $11, updated_at = $12, ios_push_credential_id = $13,
+             android_push_credential_id = $14
          WHERE id = $1 AND account_id = $2",
     )
     .bind(id.as_i64())
@@ -466,6 +482,8 @@ async fn update(
     .bind(profile_number(&after.settings))
     .bind(settings_text(&after.settings))
     .bind(after.updated_at.as_micros())
+    .bind(settings_push(&after.settings, PushPlatform::Ios))
+    .bind(settings_push(&after.settings, PushPlatform::Android))
     .execute(conn)
     .await;
     free_user_name(CHANGING, result.map(drop))?;
@@ -516,6 +534,41 @@ fn profile_number(settings: &ConnectionSettings) -> Option<i64> {
 
 fn settings_text(settings: &ConnectionSettings) -> String {
     serde_json::to_string(settings).expect("settings have text keys and plain values")
+}
+
+/// Names the push credential that is set for a platform.
+fn push_of(
+    settings: &ConnectionSettings,
+    platform: PushPlatform,
+) -> Option<MobilePushCredentialId> {
+    match platform {
+        PushPlatform::Ios => settings.ios_push_credential_id,
+        PushPlatform::Android => settings.android_push_credential_id,
+    }
+}
+
+fn settings_push(settings: &ConnectionSettings, platform: PushPlatform) -> Option<String> {
+    push_of(settings, platform).map(|id| id.to_string())
+}
+
+/// Refuses push credentials that the account does not have, or that are for other telephones.
+async fn check_push(
+    conn: &mut Conn,
+    doing: &'static str,
+    account: AccountId,
+    settings: &ConnectionSettings,
+    before: Option<&ConnectionSettings>,
+) -> Result<(), StoreError> {
+    for platform in [PushPlatform::Ios, PushPlatform::Android] {
+        let asked = push_of(settings, platform);
+        let had = before.and_then(|before| push_of(before, platform));
+        if let Some(id) = asked
+            && asked != had
+        {
+            mobile_push_credentials::check(conn, doing, account, platform, id).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a profile that is not the account's own. A connection without one needs no look.

@@ -210,7 +210,7 @@ impl Store {
     /// [`StoreError::Unavailable`] if the database stays busy; what was done stays done.
     pub async fn reseal(&self, mut progress: impl FnMut(u64)) -> Result<Resealed, StoreError> {
         let mut total = Resealed::default();
-        for table in &SEALED {
+        for table in SEALED {
             let mut after = table.before_all();
             loop {
                 let batch = self.reseal_batch(table, after.clone()).await?;
@@ -646,7 +646,7 @@ async fn forget(conn: &mut Conn, before: Timestamp) -> Result<Vec<String>, Store
 /// Counts the rows that a key has sealed.
 async fn sealed_with(conn: &mut Conn, id: &str) -> Result<u64, StoreError> {
     let mut count = 0;
-    for table in &SEALED {
+    for table in SEALED {
         let mut query = QueryBuilder::new("SELECT COUNT(*) FROM ");
         query.push(table.name);
         query

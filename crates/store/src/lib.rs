@@ -26,12 +26,15 @@ mod call_reports;
 mod claim;
 mod credential_connections;
 mod db;
+mod detail_records;
 mod encryption_keys;
 mod error;
 mod history;
 mod identify;
+mod mobile_push_credentials;
 mod outbound_voice_profiles;
 mod page;
+mod phone_numbers;
 #[cfg(test)]
 mod plans;
 mod row;
@@ -56,7 +59,7 @@ use tokio::task::JoinHandle;
 pub use self::backup::{BackupError, BackupSummary, back_up, restore};
 pub use self::call_events::StoredCallEvent;
 pub use self::call_reports::{
-    CallReport, MAX_ACCOUNT_REPORTS_BYTES, MAX_REPORT_BYTES, MAX_REPORT_ID_BYTES,
+    CallReport, CallReportRow, MAX_ACCOUNT_REPORTS_BYTES, MAX_REPORT_BYTES, MAX_REPORT_ID_BYTES,
     MAX_REPORT_ID_SEGMENTS, MAX_REPORT_SEGMENTS,
 };
 pub use self::claim::{Claim, ClaimError};
@@ -64,14 +67,20 @@ pub use self::credential_connections::{
     ChangedConnection, CredentialConnectionFilter, CredentialConnectionOrder,
     CredentialConnectionSort,
 };
+pub use self::detail_records::{
+    Comparison, DetailRecord, DetailRecordCondition, DetailRecordNumber, DetailRecordOrder,
+    DetailRecordText, LegProtocol, TextMatch,
+};
 pub use self::encryption_keys::{EncryptionKeyInfo, Resealed, RotateError};
 pub use self::error::{Corruption, OpenError, ReportBudget, StoreError, Unavailability};
 pub use self::history::{Forgotten, PrunedHistory};
 pub use self::identify::UserIdentity;
+pub use self::mobile_push_credentials::MobilePushCredentialFilter;
 pub use self::outbound_voice_profiles::{
     OutboundVoiceProfileFilter, OutboundVoiceProfileOrder, OutboundVoiceProfileSort,
 };
 pub use self::page::{Listing, Page};
+pub use self::phone_numbers::{NameMatch, PhoneNumberFilter, PhoneNumberOrder, PhoneNumberSort};
 pub use self::seal::KeyError;
 pub use self::sweep::{ExpiringCredential, Expiry};
 pub use self::telephony_credentials::{

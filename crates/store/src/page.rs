@@ -106,15 +106,28 @@ pub(crate) fn fold(text: &str) -> String {
 
 /// Makes a `LIKE` pattern that matches any text that holds this one, for use with `ESCAPE '\'`.
 pub(crate) fn contains_pattern(text: &str) -> String {
+    format!("%{}%", literal(text))
+}
+
+/// As [`contains_pattern`], for any text that begins with this one.
+pub(crate) fn starts_pattern(text: &str) -> String {
+    format!("{}%", literal(text))
+}
+
+/// As [`contains_pattern`], for any text that ends with this one.
+pub(crate) fn ends_pattern(text: &str) -> String {
+    format!("%{}", literal(text))
+}
+
+/// Makes the part of a `LIKE` pattern that matches this text and nothing else.
+fn literal(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len() + 2);
-    pattern.push('%');
     for c in text.chars() {
         if matches!(c, '%' | '_' | '\\') {
             pattern.push('\\');
         }
         pattern.push(c);
     }
-    pattern.push('%');
     pattern
 }
 
@@ -132,6 +145,8 @@ mod tests {
     fn patterns_match_literally() {
         assert_eq!(contains_pattern("a"), "%a%");
         assert_eq!(contains_pattern(r"5%_\"), r"%5\%\_\\%");
+        assert_eq!(starts_pattern("_a"), r"\_a%");
+        assert_eq!(ends_pattern("a%"), r"%a\%");
     }
 
     #[test]

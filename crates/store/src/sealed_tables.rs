@@ -30,12 +30,18 @@ pub(crate) enum IdType {
 }
 
 /// All of them. A new table with sealed values adds itself here.
-pub(crate) const SEALED: [SealedTable; 3] = [
+pub(crate) const SEALED: &[SealedTable] = &[
     SealedTable {
         name: "credential_connections",
         id: "id",
         id_type: IdType::Number,
         columns: &["password"],
+    },
+    SealedTable {
+        name: "mobile_push_credentials",
+        id: "id",
+        id_type: IdType::Text,
+        columns: &["material"],
     },
     SealedTable {
         name: "signing_keys",
@@ -48,6 +54,12 @@ pub(crate) const SEALED: [SealedTable; 3] = [
         id: "id",
         id_type: IdType::Text,
         columns: &["sip_password"],
+    },
+    SealedTable {
+        name: "trunks",
+        id: "id",
+        id_type: IdType::Number,
+        columns: &["auth_password"],
     },
 ];
 
@@ -155,7 +167,7 @@ mod tests {
         for (table, column) in PLAIN {
             assert!(has(table, column, "BLOB"), "{table}.{column}");
         }
-        for table in &SEALED {
+        for table in SEALED {
             let id_type = match table.id_type {
                 IdType::Text => "TEXT",
                 IdType::Number => "BIGINT",

@@ -12,7 +12,7 @@ use crate::db::{self, Conn, QueryBuilder, Row, reader, snapshot};
 use crate::error::StoreError;
 use crate::page::{Listing, Page, Walk, can_match, contains_pattern, fold, page_query};
 use crate::row::{self, Columns};
-use crate::seal::Place;
+use crate::seal::{Place, Sealed};
 use crate::{Inner, Store};
 
 const TABLE: &str = "trunks";
@@ -298,6 +298,7 @@ fn read(row: &Row, inner: &Inner) -> Result<Trunk, StoreError> {
 }
 
 async fn insert(conn: &mut Conn, inner: &Inner, trunk: &Trunk) -> Result<(), StoreError> {
+    let (password, password_key) = sealed_password(inner, trunk);
     let result = db::query(
         "INSERT INTO trunks
              (id, account_id, name, name_folded, enabled, priority, auth_password, encryption_key_id,
@@ -310,8 +311,8 @@ async fn insert(conn: &mut Conn, inner: &Inner, trunk: &Trunk) -> Result<(), Sto
     .bind(fold(&trunk.name))
     .bind(trunk.settings.enabled)
     .bind(i64::from(trunk.settings.priority))
-    .bind(sealed_password(inner, trunk))
-    .bind(sealing_key(inner, trunk))
+    .bind(password)
+    .bind(password_key)
     .bind(settings_text(&trunk.settings))
     .bind(trunk.created_at.as_micros())
     .bind(trunk.updated_at.as_micros())
@@ -342,6 +343,7 @@ async fn update(
     if !faults.is_empty() {
         return Err(StoreError::Invalid(FieldErrors(faults)));
     }
+    let (password, password_key) = sealed_password(inner, &after);
     let result = db::query(
         "UPDATE trunks
          SET name = $3, name_folded = $4, enabled = $5, priority = $6, auth_password = $7,
@@ -354,8 +356,8 @@ async fn update(
     .bind(fold(&after.name))
     .bind(after.settings.enabled)
     .bind(i64::from(after.settings.priority))
-    .bind(sealed_password(inner, &after))
-    .bind(sealing_key(inner, &after))
+    .bind(password)
+    .bind(password_key)
     .bind(settings_text(&after.settings))
     .bind(after.updated_at.as_micros())
     .execute(conn)
@@ -379,20 +381,18 @@ async fn delete(
     row.map(|row| read(&row, inner)).transpose()
 }
 
-fn sealed_password(inner: &Inner, trunk: &Trunk) -> Option<Vec<u8>> {
-    let password = trunk.auth_password.as_ref()?;
+/// Seals the password, if there is one; beside it, the id of the key that did.
+fn sealed_password(inner: &Inner, trunk: &Trunk) -> (Option<Vec<u8>>, Option<String>) {
     let place = Place {
         table: TABLE,
         column: "auth_password",
         id: &trunk.id,
     };
-    Some(inner.seal(place, password.expose().as_bytes()))
-}
-
-/// Returns the id of the key that sealed the password, if there is one.
-fn sealing_key(inner: &Inner, trunk: &Trunk) -> Option<String> {
-    let sealed = trunk.auth_password.is_some();
-    sealed.then(|| inner.sealer.key_id().to_owned())
+    let password = trunk.auth_password.as_ref();
+    let sealed = password.map(|password| inner.seal(place, password.expose().as_bytes()));
+    sealed
+        .map(|Sealed { key_id, value }| (value, key_id))
+        .unzip()
 }
 
 fn settings_text(settings: &TrunkSettings) -> String {

@@ -503,3 +503,77 @@ async fn history_is_forgotten_by_age_in_many_small_writes() {
         assert_eq!(records.total, left);
     }
 }
+
+#[tokio::test]
+async fn reports_are_found_one_by_one_in_the_order_in_which_they_came() {
+    let mut world = World::new().await;
+    let (alice, bob) = (world.account("a@x").await.id, world.account("b@x").await.id);
+    for (account, call, body, at) in [
+        (alice, "call-1", "{\"n\":1}", 0),
+        (alice, "call-2", "{\"n\":2}", 1),
+        (alice, "call-1", "{\"n\":3}", 2),
+        (bob, "call-1", "{\"n\":4}", 3),
+    ] {
+        let body = body.to_owned();
+        let insert =
+            world
+                .store
+                .insert_call_report(account, "report", call, "sdk", body, after(at));
+        insert.await.unwrap();
+    }
+    world.reopen().await;
+    let store = &world.store;
+    let bodies = async |account, rows: Vec<_>| {
+        let mut bodies = Vec::new();
+        for row in rows {
+            bodies.extend(
+                store
+                    .call_report(account, row)
+                    .await
+                    .unwrap()
+                    .map(|report| report.body),
+            );
+        }
+        bodies.concat()
+    };
+    let page = async |oldest_first, number, size| {
+        let page = Page { number, size };
+        let listed = store
+            .list_call_report_rows(alice, oldest_first, page)
+            .await
+            .unwrap();
+        assert_eq!(listed.total, 3);
+        listed.items
+    };
+    let oldest = page(true, 1, 50).await;
+    assert_eq!(
+        bodies(alice, oldest.clone()).await,
+        r#"{"n":1}{"n":2}{"n":3}"#
+    );
+    // Whose they are counts, not where they are.
+    assert_eq!(bodies(bob, oldest).await, "");
+    assert_eq!(
+        bodies(alice, page(false, 1, 2).await).await,
+        r#"{"n":3}{"n":2}"#
+    );
+    assert_eq!(bodies(alice, page(false, 2, 2).await).await, r#"{"n":1}"#);
+    assert!(page(false, 3, 2).await.is_empty());
+    let of_call = store.call_report_rows(alice, "call-1").await.unwrap();
+    assert_eq!(bodies(alice, of_call).await, r#"{"n":1}{"n":3}"#);
+    assert!(
+        store
+            .call_report_rows(alice, "call-3")
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    store.prune_history(explanations(after(2))).await.unwrap();
+    assert_eq!(
+        store
+            .list_call_report_rows(alice, true, FIRST)
+            .await
+            .unwrap()
+            .total,
+        1
+    );
+}

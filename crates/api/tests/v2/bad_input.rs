@@ -5,6 +5,7 @@ use futures_util::stream;
 use ringtrip_api::ROUTES;
 use serde_json::{Value, json};
 
+use crate::objects::path_of_alices;
 use crate::support::{Answer, World};
 
 const CREDENTIALS: &str = "/v2/telephony_credentials";
@@ -113,15 +114,7 @@ async fn bodies_over_one_mebibyte_are_refused_on_every_route() {
         .iter()
         .filter(|route| route.path.starts_with("/v2/") && route.method != "GET")
     {
-        let id = if route.path.starts_with(CREDENTIALS) {
-            world.credential(json!({})).await["id"]
-                .as_str()
-                .unwrap()
-                .to_owned()
-        } else {
-            world.alice.connection.clone()
-        };
-        let path = route.path.replace("{id}", &id);
+        let path = path_of_alices(&world, route.path).await;
         let text = format!("{{\"name\":\"{}\"}}", "x".repeat(1 << 20));
         let declared = world
             .request(&world.alice, route.method, &path, text.clone())

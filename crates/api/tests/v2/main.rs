@@ -4,21 +4,26 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod bad_input;
+mod balance;
 mod call_report;
 mod connections;
 mod contract;
 mod credential_connections;
 mod cross_origin;
+mod detail_records;
 mod document;
 mod envelope;
 mod fuzz;
+mod mobile_push_credentials;
 mod nonsense;
 mod objects;
 mod outbound_voice_profiles;
+mod phone_numbers;
 mod route_table;
 mod sdk_habits;
 mod sip_registration_status;
 mod support;
 mod telephony_credentials;
 mod trunks;
+mod voice_sdk_call_reports;
 mod whoami;

@@ -22,6 +22,51 @@ pub(crate) async fn object_of_alices(world: &World, path: &str) -> String {
                 .await;
             made.id()
         }
+        "mobile_push_credentials" => {
+            // Each has an alias of its own.
+            let listed = world
+                .get(&world.alice, "/v2/mobile_push_credentials")
+                .await
+                .json();
+            let made = listed["meta"]["total_results"].as_u64().unwrap();
+            let body = json!({
+                "type": "ios",
+                "alias": format!("kept {made}"),
+                "certificate": "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----",
+                "private_key": "-----BEGIN PRIVATE KEY-----\nMAMCAQI=\n-----END PRIVATE KEY-----",
+            });
+            let made = world
+                .post(&world.alice, "/v2/mobile_push_credentials", body)
+                .await;
+            assert_eq!(made.status, 200, "{made:?}");
+            made.id()
+        }
+        "phone_numbers" => {
+            // Each is another number, since a number exists once, whosever it is.
+            let listed = world.get(&world.alice, "/v2/phone_numbers").await.json();
+            let taken = listed["meta"]["total_results"].as_u64().unwrap();
+            let first = if world.alice.account < world.bob.account {
+                1000
+            } else {
+                5000
+            };
+            let body = json!({"phone_number": format!("+1312555{:04}", first + taken)});
+            let made = world.post(&world.alice, "/v2/phone_numbers", body).await;
+            assert_eq!(made.status, 201, "{made:?}");
+            made.id()
+        }
+        "voice_sdk_call_reports" => {
+            let kept = world.store.insert_call_report(
+                world.alice.account,
+                "report-1",
+                "call-1",
+                "",
+                "{}".to_owned(),
+                ringtrip_model::Timestamp::from_micros(crate::support::START),
+            );
+            kept.await.unwrap();
+            "call-1".to_owned()
+        }
         "telephony_credentials" => {
             let credential = world.credential(json!({"name": "kept"})).await;
             credential["id"].as_str().unwrap().to_owned()

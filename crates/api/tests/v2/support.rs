@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, Method, Request};
-use ringtrip_api::{Api, ApiConfig, router};
+use ringtrip_api::{Api, ApiConfig, Billing, router};
 use ringtrip_cluster::Bus;
 use ringtrip_model::{
     AccountId, Contact, ContactTransport, Generator, NewAccount, PlainApiKey, RevokeScope,
@@ -61,6 +61,11 @@ impl World {
         let config = ApiConfig {
             clock: Arc::new(move || Timestamp::from_micros(ticking.load(Ordering::Relaxed))),
             generator: rng,
+            billing: Billing {
+                balance: "12.5".parse().unwrap(),
+                credit_limit: "100".parse().unwrap(),
+                currency: "EUR".to_owned(),
+            },
         };
         let mut world = Self {
             router: router(Api::new(store.clone(), bus.clone(), config)),

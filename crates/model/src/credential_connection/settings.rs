@@ -4,7 +4,6 @@
 //! field has its default.
 
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use super::words::{
     AnchorsiteOverride, AniNumberFormat, AniOverrideType, DnisNumberFormat, DtmfType,
@@ -12,7 +11,10 @@ use super::words::{
     SimultaneousRinging, T38ReinviteSource, WebhookApiVersion, calling_preference,
 };
 use crate::field_error::{Faults, MAX_LABEL_CHARS};
-use crate::{CallingPreference, FieldError, FieldErrorKind, MediaPolicy, OutboundVoiceProfileId};
+use crate::{
+    CallingPreference, FieldError, FieldErrorKind, MediaPolicy, MobilePushCredentialId,
+    OutboundVoiceProfileId,
+};
 
 /// Longest URL of a webhook, in characters.
 pub const MAX_URL_CHARS: usize = 2000;
@@ -44,9 +46,9 @@ pub struct ConnectionSettings {
     /// T.38 between two of our customers is passed through.
     pub onnet_t38_passthrough_enabled: bool,
     /// Push credential for iOS.
-    pub ios_push_credential_id: Option<Uuid>,
+    pub ios_push_credential_id: Option<MobilePushCredentialId>,
     /// Push credential for Android.
-    pub android_push_credential_id: Option<Uuid>,
+    pub android_push_credential_id: Option<MobilePushCredentialId>,
     /// Where webhooks go; absolute `http` or `https`, or empty.
     pub webhook_event_url: Option<String>,
     /// Where they go when that fails; absolute `http` or `https`, or empty.
@@ -471,6 +473,8 @@ fn is_number(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
 
     fn faults(change: impl FnOnce(&mut ConnectionSettings)) -> Vec<String> {
@@ -504,7 +508,7 @@ mod tests {
         let mut settings = ConnectionSettings {
             sip_uri_calling_preference: Some(CallingPreference::Unrestricted),
             encrypted_media: Some(EncryptedMedia::Srtp),
-            ios_push_credential_id: Some(Uuid::from_u128(7)),
+            ios_push_credential_id: Some(MobilePushCredentialId::from_uuid(Uuid::from_u128(7))),
             webhook_event_url: Some("https://example.org/hook".to_owned()),
             webhook_event_failover_url: None,
             webhook_timeout_secs: Some(30),

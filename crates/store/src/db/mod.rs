@@ -203,6 +203,7 @@ macro_rules! changes {
 changes! {
     1 "0001_first_call";
     2 "0002_profiles_and_trunks";
+    3 "0003_numbers";
     6 "0006_operations";
 }
 

@@ -3,14 +3,13 @@
 use std::borrow::Cow;
 
 use ringtrip_model::{
-    AccountId, ConnectionSettings, CredentialConnection, FieldErrorKind, FieldErrors, Generator,
-    InboundSettings, MAX_CODECS, MAX_LABEL_CHARS, MAX_TAGS, MAX_URL_CHARS, NewCredentialConnection,
+    AccountId, ConnectionSettings, CredentialConnection, FieldErrors, Generator, InboundSettings,
+    MAX_CODECS, MAX_LABEL_CHARS, MAX_TAGS, MAX_URL_CHARS, NewCredentialConnection,
     OutboundSettings, Secret, Timestamp,
 };
 use serde_json::{Value, json};
 
 use crate::fields::{COUNTRY, Fields, FromJson, Limit, NOT_BLANK, Sent, URL};
-use crate::schema::Printed;
 
 /// Seconds that may also be sent as text: the Java SDK of 2021 has `timeout_2xx_secs` so, and sends its
 /// default, `"90"`, with every connection.
@@ -163,18 +162,14 @@ fn apply(fields: &mut Fields<'_>, parts: Parts<'_>) {
         &mut s.onnet_t38_passthrough_enabled,
         unset.onnet_t38_passthrough_enabled,
     );
-    set_id(
-        fields,
+    fields.set_reference(
         "ios_push_credential_id",
-        FieldErrorKind::Invalid,
-        "a UUID",
+        "push credential for iOS",
         &mut s.ios_push_credential_id,
     );
-    set_id(
-        fields,
+    fields.set_reference(
         "android_push_credential_id",
-        FieldErrorKind::Invalid,
-        "a UUID",
+        "push credential for Android",
         &mut s.android_push_credential_id,
     );
     fields.limit("webhook_event_url", URL);
@@ -365,27 +360,4 @@ fn apply_outbound(fields: &mut Fields<'_>, s: &mut OutboundSettings, unset: Outb
         &mut s.t38_reinvite_source,
         unset.t38_reinvite_source,
     );
-}
-
-/// Sets an id; `null` and the empty text both unset it.
-fn set_id<T: Printed + std::str::FromStr>(
-    fields: &mut Fields<'_>,
-    key: &'static str,
-    fault: FieldErrorKind,
-    expected: &str,
-    target: &mut Option<T>,
-) {
-    let read = |text: &str| {
-        if text.is_empty() {
-            Some(None)
-        } else {
-            text.parse().ok().map(Some)
-        }
-    };
-    match fields.get_parsed(key, fault, expected, read) {
-        Sent::Absent | Sent::Refused => {}
-        Sent::Null => *target = None,
-        Sent::Value(id) => *target = id,
-    }
-    fields.describe_printed::<T>(key);
 }

@@ -5,13 +5,12 @@ use std::borrow::Cow;
 use ringtrip_model::{
     AnchorsiteOverride, AniNumberFormat, AniOverrideType, CallingPreference, ContactTransport,
     CredentialConnection, CredentialConnectionId, DnisNumberFormat, DtmfType, EncryptedMedia,
-    InboundSettings, NoiseSuppression, NoiseSuppressionEngine, OutboundSettings,
-    OutboundVoiceProfileId, RegistrationStatus, RoutingMethod, RtcpPort, SimultaneousRinging,
-    T38ReinviteSource, Timestamp, WebhookApiVersion,
+    InboundSettings, MobilePushCredentialId, NoiseSuppression, NoiseSuppressionEngine,
+    OutboundSettings, OutboundVoiceProfileId, RegistrationStatus, RoutingMethod, RtcpPort,
+    SimultaneousRinging, T38ReinviteSource, Timestamp, WebhookApiVersion,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
-use uuid::Uuid;
 
 use crate::respond::{Text, Word};
 
@@ -62,8 +61,8 @@ struct Shown<'a> {
     encode_contact_header_enabled: bool,
     encrypted_media: Option<Word<EncryptedMedia>>,
     onnet_t38_passthrough_enabled: bool,
-    ios_push_credential_id: Option<Uuid>,
-    android_push_credential_id: Option<Uuid>,
+    ios_push_credential_id: Option<Text<MobilePushCredentialId>>,
+    android_push_credential_id: Option<Text<MobilePushCredentialId>>,
     webhook_event_url: Option<&'a str>,
     webhook_event_failover_url: Option<&'a str>,
     webhook_api_version: Word<WebhookApiVersion>,
@@ -168,8 +167,8 @@ impl<'a> Shown<'a> {
             encode_contact_header_enabled: s.encode_contact_header_enabled,
             encrypted_media: s.encrypted_media.map(Word),
             onnet_t38_passthrough_enabled: s.onnet_t38_passthrough_enabled,
-            ios_push_credential_id: s.ios_push_credential_id,
-            android_push_credential_id: s.android_push_credential_id,
+            ios_push_credential_id: s.ios_push_credential_id.map(Text),
+            android_push_credential_id: s.android_push_credential_id.map(Text),
             webhook_event_url: s.webhook_event_url.as_deref(),
             webhook_event_failover_url: s.webhook_event_failover_url.as_deref(),
             webhook_api_version: Word(s.webhook_api_version),

@@ -28,7 +28,7 @@ WEB_SOURCES := $(shell find web \( -name node_modules -o -name dist \) -prune -o
 
 # The compiler and cmake are for the cryptography, Chromium and the rest for the tests with real clients.
 BUILD_NEEDS := cc:build-essential cmake:cmake
-E2E_NEEDS := chromium:chromium ip:iproute2 unshare:util-linux python-venv:python3-venv
+E2E_NEEDS := chromium:chromium certutil:libnss3-tools openssl:openssl ip:iproute2 unshare:util-linux python-venv:python3-venv
 
 .PHONY: help
 help: ## List the targets

@@ -41,8 +41,8 @@ async function launchOptions() {
   return { executablePath: await findChromium(), headless: true, args };
 }
 
-/** Starts Chromium for this process alone. */
-export const launchBrowser = async () => chromium.launch(await launchOptions());
+/** Starts Chromium for this process alone, with more in its environment. */
+export const launchBrowser = async (env = {}) => chromium.launch({ ...(await launchOptions()), env: { ...process.env, ...env } });
 
 /** Starts a Chromium that several test processes connect to one after the other. */
 export const launchSharedBrowser = async () => chromium.launchServer(await launchOptions());

@@ -13,7 +13,8 @@ const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 /** The folder for logs and pictures; not checked in. */
 export const OUTPUT = process.env.RINGTRIP_E2E_OUTPUT ?? join(ROOT, 'e2e', 'output');
 
-const BINARY = process.env.RINGTRIP_E2E_BINARY ?? join(ROOT, 'target', 'debug', 'ringtrip');
+/** The binary under test. */
+export const BINARY = process.env.RINGTRIP_E2E_BINARY ?? join(ROOT, 'target', 'debug', 'ringtrip');
 
 /** How long a start may take: the first one writes a database and keys. */
 const START_MS = 60_000;

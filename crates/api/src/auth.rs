@@ -8,7 +8,9 @@ use ringtrip_model::{AccountId, PlainApiKey};
 
 use crate::Api;
 use crate::error::{ApiError, AuthFailure};
+use crate::limits::Shown;
 use crate::operation::{Input, Operation};
+use crate::peer::Peer;
 
 /// The tenant whose key came with the request. A handler that takes one cannot run without a key.
 #[derive(Debug, Clone, Copy)]
@@ -20,13 +22,27 @@ impl FromRequestParts<Api> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
-        let key = read_key(&parts.headers)?;
+        let peer = Peer::of(parts);
+        let shown = Shown::of(parts);
+        let failed = |failure: AuthFailure| {
+            let counted = api.limits().take_source(peer, &shown, api.now());
+            counted.err().unwrap_or_else(|| failure.into())
+        };
+        let key = match read_key(&parts.headers) {
+            Ok(key) => key,
+            // What comes without any key has been counted already.
+            Err(AuthFailure::Missing) => return Err(AuthFailure::Missing.into()),
+            Err(failure) => return Err(failed(failure)),
+        };
+        api.limits().admit(peer, &key, api.now())?;
         match api.store().identify_api_key(&key).await? {
-            Some(account) => Ok(Self { account }),
-            None => Err(AuthFailure::Unknown {
-                lookup: key.lookup().to_owned(),
+            Some(account) => {
+                api.limits().take_key(&key, &shown, api.now())?;
+                Ok(Self { account })
             }
-            .into()),
+            None => Err(failed(AuthFailure::Unknown {
+                lookup: key.lookup().to_owned(),
+            })),
         }
     }
 }

@@ -77,6 +77,18 @@ pub enum ApiError {
     /// Fields of the body are missing or impossible.
     #[error("{} field(s) are not valid", .0.len())]
     Fields(Vec<FieldError>),
+    /// A key, or a source without one, has sent as many requests as it may.
+    #[error("too many requests")]
+    TooManyRequests {
+        /// Seconds until the next one is taken.
+        wait_secs: u64,
+    },
+    /// A create with the same `Idempotency-Key` is under way.
+    #[error("the same create is under way")]
+    BeingProcessed,
+    /// The `Idempotency-Key` was used for a create with another body.
+    #[error("the idempotency key was used with another body")]
+    KeyReused,
     /// As many call reports are being taken in as may be.
     #[error("too many call reports at once")]
     TooManyUploads,
@@ -136,6 +148,7 @@ impl From<StoreError> for ApiError {
             StoreError::ReportsFull(budget) => Self::ReportsFull(budget),
             // The key's account is gone, and everything it owned with it.
             StoreError::UnknownAccount => Self::NotFound,
+            StoreError::Repeated => Self::BeingProcessed,
             StoreError::Unavailable { .. } | StoreError::Corrupt { .. } => Self::Store(error),
         }
     }
@@ -245,8 +258,13 @@ impl ApiError {
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::Fields(_) | Self::NulInQuery => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::TooManyUploads | Self::ReportsFull(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::BeingProcessed => StatusCode::CONFLICT,
+            Self::Fields(_) | Self::NulInQuery | Self::KeyReused => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+            Self::TooManyRequests { .. } | Self::TooManyUploads | Self::ReportsFull(_) => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Self::Store(StoreError::Unavailable { .. }) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(_) | Self::Sign(_) | Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -326,6 +344,21 @@ impl ApiError {
                 "A query must not hold the character U+0000.",
             ),
             Self::InvalidHeader { detail } => Item::new("10015", "Bad Request", *detail),
+            Self::TooManyRequests { .. } => Item::new(
+                "10011",
+                "Too many requests",
+                "You have sent more requests than you may. Try again when the time in retry-after is over.",
+            ),
+            Self::BeingProcessed => Item::new(
+                "10036",
+                "Resource is being processed",
+                "A request with the same Idempotency-Key is being processed. Try again shortly.",
+            ),
+            Self::KeyReused => Item::new(
+                "10015",
+                "Bad Request",
+                "This Idempotency-Key was used for a request with another body.",
+            ),
             Self::TooManyUploads => Item::new(
                 "10011",
                 "Too many requests",
@@ -396,8 +429,13 @@ impl IntoResponse for ApiError {
             Self::TooLarge { .. } | Self::BodyTimeout | Self::BodyBroken => {
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Self::Store(StoreError::Unavailable { .. }) | Self::TooManyUploads => {
+            Self::Store(StoreError::Unavailable { .. })
+            | Self::TooManyUploads
+            | Self::BeingProcessed => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            Self::TooManyRequests { wait_secs } => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(wait_secs));
             }
             // Room comes when old reports are deleted, but clients honour no more than a minute.
             Self::ReportsFull(_) => {
@@ -413,6 +451,7 @@ impl IntoResponse for ApiError {
             | Self::NulInQuery
             | Self::InvalidHeader { .. }
             | Self::Fields(_)
+            | Self::KeyReused
             | Self::Store(_)
             | Self::Sign(_)
             | Self::Panicked => {}

@@ -13,7 +13,8 @@ use axum::extract::Request;
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
-    ACCESS_CONTROL_REQUEST_METHOD, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, VARY,
+    ACCESS_CONTROL_REQUEST_METHOD, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH,
+    CONTENT_TYPE, VARY,
 };
 use axum::http::uri::{PathAndQuery, Uri};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
@@ -23,6 +24,11 @@ use tracing::error;
 
 use crate::Api;
 use crate::error::ApiError;
+use crate::limits::Shown;
+use crate::peer::Peer;
+
+/// What a page of another origin may read of an answer's headers.
+const EXPOSED: &str = "x-request-id, retry-after, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, idempotent-replayed";
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -56,6 +62,7 @@ impl Service<Request> for Front {
 
 async fn answer(api: &Api, mut routes: Router, mut request: Request) -> Response {
     let asks_options = request.method() == Method::OPTIONS;
+    let mut shown = Shown::default();
     let mut response = if asks_options
         && request
             .headers()
@@ -65,6 +72,10 @@ async fn answer(api: &Api, mut routes: Router, mut request: Request) -> Response
     } else {
         if let Some(path) = plain_path(request.uri().path()) {
             *request.uri_mut() = with_path(request.uri(), &path);
+        }
+        shown = Shown::begin(request.extensions_mut());
+        if let Err(error) = count_keyless(api, &request, &shown) {
+            return finish(api, error.into_response(), &shown);
         }
         let handled = {
             let mut handling = pin!(async { routes.call(request).await });
@@ -93,11 +104,28 @@ async fn answer(api: &Api, mut routes: Router, mut request: Request) -> Response
     if asks_options && response.status() == StatusCode::METHOD_NOT_ALLOWED {
         response = options(response);
     }
+    finish(api, response, &shown)
+}
+
+/// Counts a request that brings no key against its source. Call reports have bounds of their own, and
+/// many people whose calls end behind one address are no flood.
+fn count_keyless(api: &Api, request: &Request, shown: &Shown) -> Result<(), ApiError> {
+    if request.headers().contains_key(AUTHORIZATION) || request.uri().path() == "/call_report" {
+        return Ok(());
+    }
+    let peer = request.extensions().get().copied();
+    let peer = peer.unwrap_or(Peer::UNKNOWN);
+    api.limits().take_source(peer, shown, api.now())
+}
+
+/// Gives an answer the headers that all have.
+fn finish(api: &Api, mut response: Response, shown: &Shown) -> Response {
     let headers = response.headers_mut();
+    shown.write(headers);
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(
         ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static("x-request-id, retry-after"),
+        HeaderValue::from_static(EXPOSED),
     );
     // Nearly every answer shows a password or a token, and none of the others is worth keeping.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -185,7 +213,7 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
-    use crate::ApiConfig;
+    use crate::{ApiConfig, RateLimits};
 
     async fn api() -> Api {
         let mut rng = Generator::from_seed([3; 32]);
@@ -202,6 +230,7 @@ mod tests {
                 clock,
                 generator: rng,
                 billing: crate::Billing::default(),
+                limits: RateLimits::default(),
             },
         )
     }

@@ -7,9 +7,10 @@
 //!
 //! ```no_run
 //! # use axum::{Router, routing::get};
-//! # use ringtrip_api::{Api, ApiConfig, Billing, Clock};
+//! # use ringtrip_api::{Api, ApiConfig, Billing, Clock, RateLimits};
 //! # fn app(store: ringtrip_store::Store, bus: ringtrip_cluster::Bus, clock: Clock, generator: ringtrip_model::Generator) -> Router {
-//! let api = Api::new(store, bus, ApiConfig { clock, generator, billing: Billing::default() });
+//! let config = ApiConfig { clock, generator, billing: Billing::default(), limits: RateLimits::default() };
+//! let api = Api::new(store, bus, config);
 //! Router::new().route("/livez", get(async || "alive")).fallback_service(ringtrip_api::router(api))
 //! # }
 //! ```
@@ -24,6 +25,8 @@ mod fields;
 mod front;
 pub mod fuzz;
 mod json;
+mod limits;
+mod once;
 mod openapi;
 mod operation;
 mod page;
@@ -41,6 +44,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::http::HeaderValue;
 pub use error::{ApiError, AuthFailure, Place};
+pub use limits::RateLimits;
 pub use openapi::document;
 pub use peer::Peer;
 use ringtrip_cluster::Bus;
@@ -48,6 +52,8 @@ use ringtrip_model::{Generator, Money, Timestamp};
 use ringtrip_store::Store;
 pub use router::{Access, ROUTES, Route, router};
 
+use crate::limits::Limits;
+use crate::once::UnderWay;
 use crate::uploads::Uploads;
 
 /// Tells what time it is.
@@ -61,6 +67,8 @@ pub struct ApiConfig {
     pub generator: Generator,
     /// What the operator says of money.
     pub billing: Billing,
+    /// How often anybody may ask.
+    pub limits: RateLimits,
 }
 
 /// What the operator says of money. ringtrip does not bill: every account sees these figures, and they
@@ -103,6 +111,8 @@ struct State {
     panics: AtomicU64,
     uploads: Uploads,
     billing: Billing,
+    limits: Limits,
+    under_way: UnderWay,
 }
 
 impl Api {
@@ -116,12 +126,19 @@ impl Api {
             panics: AtomicU64::new(0),
             uploads: Uploads::new(),
             billing: config.billing,
+            limits: Limits::new(config.limits),
+            under_way: UnderWay::default(),
         }))
     }
 
     /// Returns how many handlers have panicked since the start. Each was answered with 500.
     pub fn panics(&self) -> u64 {
         self.0.panics.load(Ordering::Relaxed)
+    }
+
+    /// Returns how many requests were refused because their key or source had sent too many.
+    pub fn rate_limited(&self) -> u64 {
+        self.0.limits.refused()
     }
 
     fn count_panic(&self) {
@@ -142,6 +159,14 @@ impl Api {
 
     fn billing(&self) -> &Billing {
         &self.0.billing
+    }
+
+    fn under_way(&self) -> &UnderWay {
+        &self.0.under_way
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.0.limits
     }
 
     fn now(&self) -> Timestamp {

@@ -259,6 +259,12 @@ impl Operation {
         );
     }
 
+    /// Adds a header that a request may bring.
+    pub(crate) fn in_header(&mut self, name: &str, schema: Value, text: &str) {
+        self.parameters
+            .push(json!({"name": name, "in": "header", "description": text, "schema": schema}));
+    }
+
     /// Adds an error answer.
     pub(crate) fn fails(&mut self, status: StatusCode) {
         let reference =

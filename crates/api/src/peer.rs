@@ -1,7 +1,7 @@
 //! Where a request came from, as its listener tells.
 
 use std::convert::Infallible;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -25,6 +25,20 @@ impl Peer {
         secure: false,
     };
 
+    /// Returns the peer of a request.
+    pub(crate) fn of(parts: &Parts) -> Self {
+        parts.extensions.get().copied().unwrap_or(Self::UNKNOWN)
+    }
+
+    /// Returns what limits count by: the address, or the network of 64 bits that an IPv6 address is
+    /// in, since every customer has at least that many to choose from.
+    pub const fn network(&self) -> IpAddr {
+        match self.source {
+            IpAddr::V4(_) => self.source,
+            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+        }
+    }
+
     /// Tells whether what is sent can be read by no third party: it came over TLS, or never left the
     /// client's machine.
     pub const fn is_private(&self) -> bool {
@@ -36,7 +50,7 @@ impl<S: Sync> FromRequestParts<S> for Peer {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(parts.extensions.get().copied().unwrap_or(Self::UNKNOWN))
+        Ok(Self::of(parts))
     }
 }
 
@@ -45,6 +59,20 @@ impl Input for Peer {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_count_by_address_and_by_network() {
+        for (source, network) in [
+            ("203.0.113.9", "203.0.113.9"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        ] {
+            let peer = Peer {
+                source: source.parse().unwrap(),
+                secure: false,
+            };
+            assert_eq!(peer.network(), network.parse::<IpAddr>().unwrap());
+        }
+    }
 
     #[test]
     fn tls_and_loopback_are_private_and_nothing_else_is() {

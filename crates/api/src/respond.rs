@@ -6,6 +6,8 @@ use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use ringtrip_model::Secret;
+use ringtrip_store::KeptAnswer;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
@@ -140,6 +142,31 @@ fn data<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Value {
 
 const JSON: &str = "application/json";
 
+/// An answer that can be kept, and given again as it was.
+pub(crate) trait Keep {
+    /// Returns what is to be kept of it.
+    fn keep(&self) -> KeptAnswer;
+}
+
+impl<T: Serialize> Keep for Created<T> {
+    fn keep(&self) -> KeptAnswer {
+        kept(StatusCode::CREATED, &Data { data: &self.0 })
+    }
+}
+
+impl<T: Serialize> Keep for Data<T> {
+    fn keep(&self) -> KeptAnswer {
+        kept(StatusCode::OK, self)
+    }
+}
+
+fn kept<T: Serialize>(status: StatusCode, value: &T) -> KeptAnswer {
+    KeptAnswer {
+        status: status.as_u16(),
+        body: Secret::new(text(1024, value)),
+    }
+}
+
 impl IntoResponse for NoContent {
     fn into_response(self) -> Response {
         StatusCode::NO_CONTENT.into_response()
@@ -176,10 +203,14 @@ impl IntoResponse for CreatedText {
 
 /// Answers with a JSON text of about `capacity` bytes.
 pub(crate) fn json<T: Serialize>(status: StatusCode, capacity: usize, value: &T) -> Response {
+    answer(status, JSON, Body::from(text(capacity, value)))
+}
+
+fn text<T: Serialize>(capacity: usize, value: &T) -> Vec<u8> {
     let mut text = Vec::with_capacity(capacity);
     serde_json::to_writer(&mut text, value)
         .expect("answers are made of plain structs, which serialize into memory");
-    answer(status, JSON, Body::from(text))
+    text
 }
 
 fn answer(status: StatusCode, content_type: &'static str, body: Body) -> Response {

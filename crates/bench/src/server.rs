@@ -27,7 +27,8 @@ impl Site {
     pub(crate) fn make(binary: &Path, folder: &Path, database_url: &str) -> anyhow::Result<Self> {
         let text = format!(
             "http_addr = \"127.0.0.1:0\"\nadmin_addr = \"127.0.0.1:0\"\nmedia_addr = \"127.0.0.1:0\"\n\
-             media_threads = 1\ndatabase_url = \"{database_url}\"\nkey_file = \"{}\"\nlog_format = \"json\"\n",
+             media_threads = 1\ndatabase_url = \"{database_url}\"\nkey_file = \"{}\"\nlog_format = \"json\"\n\
+             rate_limit_per_key = 0\n",
             folder.join("ringtrip.key").display()
         );
         std::fs::write(folder.join("ringtrip.toml"), text)?;

@@ -193,7 +193,10 @@ pub(crate) fn run() -> anyhow::Result<()> {
             Command::Config {
                 command: ConfigCommand::Check(args),
             } => {
-                load(&args)?;
+                let config = load(&args)?;
+                if let Some(files) = config.tls_files() {
+                    files.load()?;
+                }
                 print("The configuration can be used.")
             }
             Command::Config {
@@ -257,7 +260,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let _claim = node::claim_file(&config)?;
     let store = node::open_store(&config, Path::new(".")).await?;
     let node = Node::start(node::Options::serve(config), store, clock).await?;
-    tracing::info!(http.addr = %node.http_addr(), "ringtrip serves REST and signalling on {}", node.http_addr());
+    let (address, scheme) = (
+        node.http_addr(),
+        if node.is_secure() { "https" } else { "http" },
+    );
+    tracing::info!(http.addr = %address, "ringtrip serves REST and signalling on {scheme}://{address}");
     node.run_until_signal().await
 }
 

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use ringtrip_model::Money;
 use serde::{Deserialize, Serialize};
 
+use crate::http::forwarded::Network;
+use crate::http::tls::TlsFiles;
 use crate::telemetry;
 
 /// Everything an operator can set.
@@ -18,6 +20,24 @@ pub(crate) struct Config {
     pub(crate) http_addr: SocketAddr,
     /// Where metrics and verbose health listen in `serve`; keep it private.
     pub(crate) admin_addr: SocketAddr,
+    /// The certificate of the HTTP port, then those that lead to its root, as a PEM file: with it, and
+    /// `tls_key`, the port speaks HTTPS and WSS alone. Read again on SIGHUP.
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The private key of that certificate, as a PEM file.
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Proxies in front of the HTTP port, as addresses or networks: what they say of a client's
+    /// address and of TLS is believed.
+    pub(crate) trusted_proxies: Vec<Network>,
+    /// Connections to the HTTP port that one source may have; 0 means any number. Trusted proxies
+    /// have any number.
+    pub(crate) max_connections_per_source: usize,
+    /// Requests a second of one API key, over ten seconds; 0 means any number.
+    pub(crate) rate_limit_per_key: u32,
+    /// Requests a second of one source without a key or with a wrong one, over ten seconds; 0 means
+    /// any number.
+    pub(crate) rate_limit_per_source: u32,
+    /// Seconds that live calls have to end once the node is asked to stop; 0 means none.
+    pub(crate) drain_timeout_secs: u64,
     /// Where SIP listens.
     pub(crate) sip_addr: SocketAddr,
     /// First media address: thread *i* uses this port + *i*. An unspecified IP means every address
@@ -73,6 +93,13 @@ impl Default for Config {
         Self {
             http_addr: SocketAddr::new(any, 8080),
             admin_addr: SocketAddr::new(loopback, 9090),
+            tls_cert: None,
+            tls_key: None,
+            trusted_proxies: Vec::new(),
+            max_connections_per_source: 10_000,
+            rate_limit_per_key: 1000,
+            rate_limit_per_source: 100,
+            drain_timeout_secs: 1800,
             sip_addr: SocketAddr::new(any, 5060),
             media_addr: SocketAddr::new(any, 3478),
             advertise_addr: None,
@@ -102,9 +129,16 @@ enum Kind {
     List,
 }
 
-const KEYS: [(&str, Kind); 19] = [
+const KEYS: [(&str, Kind); 26] = [
     ("http_addr", Kind::Text),
     ("admin_addr", Kind::Text),
+    ("tls_cert", Kind::Text),
+    ("tls_key", Kind::Text),
+    ("trusted_proxies", Kind::List),
+    ("max_connections_per_source", Kind::Number),
+    ("rate_limit_per_key", Kind::Number),
+    ("rate_limit_per_source", Kind::Number),
+    ("drain_timeout_secs", Kind::Number),
     ("sip_addr", Kind::Text),
     ("media_addr", Kind::Text),
     ("advertise_addr", Kind::Text),
@@ -209,6 +243,19 @@ impl Config {
         if !letters || self.currency.len() != 3 {
             return unusable("currency", "must be three capital letters, such as USD");
         }
+        match (&self.tls_cert, &self.tls_key) {
+            (Some(_), None) => return unusable("tls_key", "must be set, since tls_cert is"),
+            (None, Some(_)) => return unusable("tls_cert", "must be set, since tls_key is"),
+            (Some(_), Some(_)) | (None, None) => {}
+        }
+        for (key, rate) in [
+            ("rate_limit_per_key", self.rate_limit_per_key),
+            ("rate_limit_per_source", self.rate_limit_per_source),
+        ] {
+            if rate > 1_000_000 {
+                return unusable(key, "must be at most 1000000");
+            }
+        }
         if let Err(error) = telemetry::filter(&self.log) {
             return unusable("log", &error.to_string());
         }
@@ -221,6 +268,14 @@ impl Config {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
         }
+    }
+
+    /// Returns where the certificate and its key are, if the HTTP port speaks TLS.
+    pub(crate) fn tls_files(&self) -> Option<TlsFiles> {
+        Some(TlsFiles {
+            certificate: self.tls_cert.clone()?,
+            key: self.tls_key.clone()?,
+        })
     }
 
     /// Prints the effective configuration as TOML.
@@ -382,6 +437,10 @@ mod tests {
             ("RINGTRIP_BALANCE", "much"),
             ("RINGTRIP_CREDIT_LIMIT", "1e3"),
             ("RINGTRIP_CURRENCY", "usd"),
+            ("RINGTRIP_TRUSTED_PROXIES", "127.0.0.1, proxy.example"),
+            ("RINGTRIP_RATE_LIMIT_PER_KEY", "-1"),
+            ("RINGTRIP_RATE_LIMIT_PER_SOURCE", "1000001"),
+            ("RINGTRIP_DRAIN_TIMEOUT_SECS", "soon"),
         ] {
             assert!(
                 Config::load(None, environment(&[(name, text)])).is_err(),
@@ -391,10 +450,50 @@ mod tests {
     }
 
     #[test]
+    fn every_key_is_read_printed_and_described() {
+        let page = include_str!("../../../docs/configuration.md");
+        let printed: toml::Table = Config::default().to_toml().parse().unwrap();
+        for key in printed.keys() {
+            assert!(
+                KEYS.iter().any(|(name, _)| name == key),
+                "{key} is not in KEYS"
+            );
+        }
+        for (key, _) in KEYS {
+            let upper = key.to_ascii_uppercase();
+            let line = page.lines().find(|line| {
+                line.starts_with(&format!("| `{key}` |"))
+                    && line.contains(&format!("`{PREFIX}{upper}`"))
+            });
+            let line =
+                line.unwrap_or_else(|| panic!("docs/configuration.md does not tell of {key}"));
+            // The default stands there as it is printed.
+            if let Some(value) = printed.get(key) {
+                assert!(
+                    line.contains(&format!("`{value}`")),
+                    "{key} = {value}: {line}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn certificate_and_key_belong_together() {
+        for (set, missing) in [("TLS_CERT", "tls_key"), ("TLS_KEY", "tls_cert")] {
+            let name = format!("RINGTRIP_{set}");
+            let error = Config::load(None, environment(&[(&name, "x.pem")])).unwrap_err();
+            assert!(error.to_string().starts_with(missing), "{error}");
+        }
+    }
+
+    #[test]
     fn printed_configuration_reads_back() {
         let config = Config {
             advertise_addr: Some([203, 0, 113, 9].into()),
             balance: "-12.5".parse().unwrap(),
+            trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+            tls_cert: Some("cert.pem".into()),
+            tls_key: Some("key.pem".into()),
             ..Config::default()
         };
         let file = file(&config.to_toml());

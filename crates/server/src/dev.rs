@@ -80,6 +80,11 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
         media_threads: 1,
         database_url: format!("sqlite://{}", folder.path().join("ringtrip.db").display()),
         key_file: "ringtrip.key".into(),
+        // Everybody is on this machine.
+        max_connections_per_source: 0,
+        rate_limit_per_key: 0,
+        rate_limit_per_source: 0,
+        drain_timeout_secs: 0,
         ..Config::default()
     };
     let clock = Clock::start();

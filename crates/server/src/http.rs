@@ -1,31 +1,40 @@
 //! The one HTTP port: REST, the signalling WebSocket on any path, the portal, health.
 
+pub(crate) mod forwarded;
+mod sources;
+pub(crate) mod tls;
+pub(crate) mod websocket;
+mod wire;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{FromRequest, WebSocketUpgrade};
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use ringtrip_api::Peer;
 use ringtrip_model::{ContactTransport, SocketId};
 use serde_json::json;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tower::ServiceExt;
 
+use self::forwarded::TrustedProxies;
+use self::sources::{Place, Sources};
+use self::tls::{Accepted, Tls};
+use self::wire::Wire;
 use crate::dev::DevPortal;
 use crate::drive::{Input, Origin, serve_socket, user_agent};
+use crate::health::Health;
 use crate::telemetry::Metrics;
 
 /// Time for a request's head; for its body, the handlers have theirs.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// A frame's size after login; before it, signalling itself takes no more than 64 KiB.
-const MAX_FRAME: usize = 1024 * 1024;
 /// Connections at once.
 const MAX_CONNECTIONS: usize = 50_000;
 
@@ -38,9 +47,15 @@ pub(crate) struct Surface {
     /// Present in `dev`: ready credentials for the Phone page, and metrics on this port.
     pub(crate) dev: Option<DevPortal>,
     /// Whether the node takes work.
-    pub(crate) ready: Arc<AtomicBool>,
+    pub(crate) health: Arc<Health>,
     /// What `/metrics` prints.
     pub(crate) metrics: Arc<Metrics>,
+    /// Present if the port speaks TLS.
+    pub(crate) tls: Option<Arc<Tls>>,
+    /// Who may say where a request came from.
+    pub(crate) proxies: TrustedProxies,
+    /// Connections that one source may have; 0 means any number.
+    pub(crate) max_connections_per_source: usize,
 }
 
 #[derive(rust_embed::RustEmbed)]
@@ -50,6 +65,13 @@ struct Portal;
 
 static NEXT_SOCKET: AtomicU64 = AtomicU64::new(1);
 
+/// Room that a connection takes up, until it is dropped.
+struct Room {
+    _of_all: OwnedSemaphorePermit,
+    /// None for a proxy, which stands for many sources.
+    _of_source: Option<Place>,
+}
+
 /// Accepts connections until told to stop; connections in progress end with their clients or with
 /// the process.
 pub(crate) async fn serve(
@@ -58,6 +80,7 @@ pub(crate) async fn serve(
     mut stop: watch::Receiver<bool>,
 ) {
     let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let sources = Sources::new(surface.max_connections_per_source);
     loop {
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
             return;
@@ -67,16 +90,28 @@ pub(crate) async fn serve(
             _ = stop.wait_for(|stop| *stop) => return,
         };
         match accepted {
-            Ok((stream, peer)) => {
-                let surface = Arc::clone(&surface);
+            Ok((stream, address)) => {
                 let peer = Peer {
-                    source: peer.ip().to_canonical(),
+                    source: address.ip().to_canonical(),
                     secure: false,
                 };
-                tokio::spawn(async move {
-                    serve_connection(stream, peer, surface).await;
-                    drop(permit);
+                let of_source = if surface.proxies.trust(peer.source) {
+                    None
+                } else {
+                    let Some(place) = sources.enter(peer.network()) else {
+                        surface
+                            .metrics
+                            .connections_refused_total
+                            .fetch_add(1, Ordering::Relaxed);
+                        continue;
+                    };
+                    Some(place)
+                };
+                let room = Arc::new(Room {
+                    _of_all: permit,
+                    _of_source: of_source,
                 });
+                tokio::spawn(greet(stream, peer, Arc::clone(&surface), room));
             }
             Err(error) => {
                 // Out of file descriptors, most likely: those we have go on, new ones wait.
@@ -87,36 +122,94 @@ pub(crate) async fn serve(
     }
 }
 
-async fn serve_connection(stream: TcpStream, peer: Peer, surface: Arc<Surface>) {
+/// Whoever is at the other end of a connection itself.
+#[derive(Debug, Clone, Copy)]
+struct Remote {
+    peer: Peer,
+    port: Option<u16>,
+}
+
+/// Finds out what a connection speaks, and serves it.
+async fn greet(stream: TcpStream, peer: Peer, surface: Arc<Surface>, room: Arc<Room>) {
     // Latency matters more than a saved packet; a socket without the option still works.
     let _ = stream.set_nodelay(true);
-    let remote = stream.peer_addr().ok();
+    // The port means something where nobody stands between.
+    let port = stream.peer_addr().ok().map(|remote| remote.port());
+    let Some(tls) = &surface.tls else {
+        return serve_connection(stream, (peer, port), surface, room).await;
+    };
+    let source = (!surface.proxies.trust(peer.source)).then(|| peer.network());
+    match tls.accept(stream, source).await {
+        Some(Accepted::Secure(stream)) => {
+            let peer = Peer {
+                secure: true,
+                ..peer
+            };
+            serve_connection(*stream, (peer, port), surface, room).await;
+        }
+        Some(Accepted::Plain(stream)) => refuse_plain(stream).await,
+        None => {}
+    }
+}
+
+async fn serve_connection<S>(
+    stream: S,
+    (peer, port): (Peer, Option<u16>),
+    surface: Arc<Surface>,
+    room: Arc<Room>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let service = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
-        let surface = Arc::clone(&surface);
+        let (surface, room) = (Arc::clone(&surface), Arc::clone(&room));
         async move {
             let mut request = request.map(Body::new);
-            request.extensions_mut().insert(remote);
-            Ok::<_, std::convert::Infallible>(surface.route(request, peer).await)
+            request.extensions_mut().insert(Remote { peer, port });
+            Ok::<_, std::convert::Infallible>(surface.route(request, peer, room).await)
         }
     });
-    let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(64 * 1024)
-        .serve_connection(TokioIo::new(stream), service)
+    let connection = http1()
+        .serve_connection(TokioIo::new(Wire::new(stream)), service)
         .with_upgrades();
     if let Err(error) = connection.await {
         tracing::debug!(%error, "a connection ended early");
     }
 }
 
+fn http1() -> hyper::server::conn::http1::Builder {
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(64 * 1024);
+    builder
+}
+
+/// Tells a client that speaks HTTP to the port of HTTPS so, whatever it asks.
+async fn refuse_plain(stream: TcpStream) {
+    let service = hyper::service::service_fn(|_: Request<hyper::body::Incoming>| async {
+        let detail = "This port speaks HTTPS and WSS only: use https:// or wss:// in the URL.";
+        let mut response = bad_request(StatusCode::BAD_REQUEST, detail);
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+        Ok::<_, std::convert::Infallible>(response)
+    });
+    let connection = http1().serve_connection(TokioIo::new(Wire::new(stream)), service);
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "a connection without TLS ended early");
+    }
+}
+
 impl Surface {
     /// Answers a request. The connection ends with one that is chunked: hyper reads such a body by its
     /// chunks and hides a length beside them, after which nothing may follow (RFC 9112 §6.1).
-    async fn route(&self, mut request: Request<Body>, peer: Peer) -> Response {
+    async fn route(&self, mut request: Request<Body>, peer: Peer, room: Arc<Room>) -> Response {
+        let peer = self.proxies.resolve(peer, request.headers());
         request.extensions_mut().insert(peer);
+        let method = request.method().clone();
         let chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
-        let mut response = self.dispatch(request, peer).await;
+        let mut response = self.dispatch(request, peer, room).await;
+        self.metrics.requests.count(&method, response.status());
         if chunked {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
@@ -124,9 +217,9 @@ impl Surface {
         response
     }
 
-    async fn dispatch(&self, request: Request<Body>, peer: Peer) -> Response {
-        if is_websocket(request.headers()) {
-            return self.upgrade(request, peer).await;
+    async fn dispatch(&self, request: Request<Body>, peer: Peer, room: Arc<Room>) -> Response {
+        if websocket::is_asked_for(request.headers()) {
+            return self.upgrade(request, peer, room);
         }
         if matches!(*request.method(), Method::GET | Method::HEAD)
             && let Some(response) = self.page(request.uri().path(), request.headers())
@@ -143,27 +236,28 @@ impl Surface {
         }
     }
 
-    async fn upgrade(&self, request: Request<Body>, peer: Peer) -> Response {
+    fn upgrade(&self, mut request: Request<Body>, peer: Peer, room: Arc<Room>) -> Response {
         let origin = origin(&request, peer);
-        let upgrade = match WebSocketUpgrade::from_request(request, &()).await {
-            Ok(upgrade) => upgrade,
-            Err(rejection) => return refused_upgrade(rejection.status(), &rejection.body_text()),
+        let (response, upgrade) = match websocket::accept(&mut request) {
+            Ok(accepted) => accepted,
+            Err(detail) => return bad_request(StatusCode::BAD_REQUEST, detail),
         };
         let socket = SocketId(NEXT_SOCKET.fetch_add(1, Ordering::Relaxed));
         let inputs = self.inputs.clone();
-        upgrade
-            // The defaults read and write by 128 KiB, for each idle session.
-            .read_buffer_size(4096)
-            .write_buffer_size(0)
-            .max_message_size(MAX_FRAME)
-            .max_frame_size(MAX_FRAME)
-            .on_upgrade(move |stream| serve_socket(stream, (socket, origin), inputs))
+        tokio::spawn(async move {
+            match upgrade.finish().await {
+                Ok(stream) => serve_socket(stream, (socket, origin), inputs).await,
+                Err(error) => tracing::debug!(%error, "a connection ended before its upgrade"),
+            }
+            drop(room);
+        });
+        response
     }
 
     fn page(&self, path: &str, headers: &HeaderMap) -> Option<Response> {
         match (path, &self.dev) {
             ("/livez", _) => Some("ok\n".into_response()),
-            ("/readyz", _) => Some(readiness(&self.ready)),
+            ("/readyz", _) => Some(self.health.readiness()),
             ("/metrics", Some(_)) => Some(metrics(&self.metrics)),
             ("/portal/dev", Some(dev)) => Some(dev.answer(headers)),
             ("/", _) => Some(asset("index.html").unwrap_or_else(unbuilt)),
@@ -174,15 +268,12 @@ impl Surface {
 
 /// Tells where a socket comes from. The port is that of the connection, and means nothing behind a proxy.
 fn origin(request: &Request<Body>, peer: Peer) -> Origin {
-    let remote = request.extensions().get::<Option<SocketAddr>>();
-    let direct = |remote: &SocketAddr| remote.ip().to_canonical() == peer.source;
+    let remote = request.extensions().get::<Remote>();
+    let direct = remote.filter(|remote| remote.peer.source == peer.source);
     Origin {
         address: peer.source,
-        port: remote
-            .copied()
-            .flatten()
-            .filter(direct)
-            .map(|remote| remote.port()),
+        network: peer.network(),
+        port: direct.and_then(|remote| remote.port),
         transport: if peer.secure {
             ContactTransport::Wss
         } else {
@@ -192,37 +283,29 @@ fn origin(request: &Request<Body>, peer: Peer) -> Origin {
     }
 }
 
-fn refused_upgrade(status: StatusCode, detail: &str) -> Response {
+fn bad_request(status: StatusCode, detail: &str) -> Response {
     let error = json!({"code": "10015", "title": "Bad Request", "detail": detail});
     (status, axum::Json(json!({"errors": [error]}))).into_response()
 }
 
-fn is_websocket(headers: &HeaderMap) -> bool {
-    let upgrade = headers.get(header::UPGRADE);
-    upgrade.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
-}
-
-/// Serves `/livez`, `/readyz` and `/metrics` on the operator's own address.
-pub(crate) fn admin(ready: Arc<AtomicBool>, metrics: Arc<Metrics>) -> Router {
+/// Serves `/livez`, `/readyz`, `/health` and `/metrics` on the operator's own address.
+pub(crate) fn admin(health: Arc<Health>, metrics: Arc<Metrics>) -> Router {
     use axum::routing::get;
+    let (verbose, measured) = (Arc::clone(&health), Arc::clone(&metrics));
     Router::new()
         .route("/livez", get(|| std::future::ready("ok\n")))
         .route(
             "/readyz",
-            get(move || std::future::ready(readiness(&ready))),
+            get(move || std::future::ready(health.readiness())),
+        )
+        .route(
+            "/health",
+            get(move || std::future::ready(verbose.report(&measured))),
         )
         .route(
             "/metrics",
             get(move || std::future::ready(self::metrics(&metrics))),
         )
-}
-
-fn readiness(ready: &AtomicBool) -> Response {
-    if ready.load(Ordering::Relaxed) {
-        "ready\n".into_response()
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response()
-    }
 }
 
 fn metrics(metrics: &Metrics) -> Response {

@@ -9,6 +9,7 @@ mod clock;
 mod config;
 mod dev;
 mod drive;
+mod health;
 mod http;
 mod key;
 mod node;

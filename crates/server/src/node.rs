@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use ringtrip_api::{Api, ApiConfig, Billing};
+use ringtrip_api::{Api, ApiConfig, Billing, RateLimits};
 use ringtrip_cluster::Bus;
 use ringtrip_media::{Control, ControlConfig, DtlsContext};
 use ringtrip_model::{Generator, NodeId};
@@ -22,7 +22,10 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::dev::DevPortal;
 use crate::drive::retention::Retention;
-use crate::drive::{self, History, Input, MediaThreads, MediaThreadsConfig};
+use crate::drive::{self, History, Input, MediaThreads, MediaThreadsConfig, Stop};
+use crate::health::{self, Health, Phase};
+use crate::http::forwarded::TrustedProxies;
+use crate::http::tls::Tls;
 use crate::http::{self, Surface};
 use crate::telemetry::Metrics;
 
@@ -58,9 +61,12 @@ impl Options {
 pub(crate) struct Node {
     http_addr: SocketAddr,
     media_addr: SocketAddr,
-    ready: Arc<AtomicBool>,
+    health: Arc<Health>,
+    tls: Option<Arc<Tls>>,
+    /// How long live calls may go on once the node is asked to stop.
+    drain_timeout: Duration,
     stop_http: watch::Sender<bool>,
-    stop_signalling: watch::Sender<bool>,
+    stop_signalling: watch::Sender<Stop>,
     signalling: JoinHandle<()>,
     history: JoinHandle<()>,
     store: Store,
@@ -68,10 +74,19 @@ pub(crate) struct Node {
     signals: Signals,
 }
 
-/// What asks the process to stop.
+/// What the operator says to the process.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    hang_up: Signal,
+}
+
+/// What a signal asks for.
+enum Asked {
+    /// To stop.
+    Stop,
+    /// To read the certificate again.
+    Reload,
 }
 
 impl Signals {
@@ -80,13 +95,15 @@ impl Signals {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
         })
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Asked {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => Asked::Stop,
+            _ = self.terminate.recv() => Asked::Stop,
+            _ = self.hang_up.recv() => Asked::Reload,
         }
     }
 }
@@ -148,7 +165,11 @@ impl Node {
         raise_file_limit();
         let mut rng = system_generator()?;
         let metrics = Arc::new(Metrics::default());
-        let ready = Arc::new(AtomicBool::new(false));
+        let health = Health::new();
+        let tls = match config.tls_files() {
+            Some(files) => Some(Tls::start(files, Arc::clone(&metrics))?),
+            None => None,
+        };
         let bus = Bus::local(config.max_calls);
 
         let listener = http::listen(
@@ -213,7 +234,7 @@ impl Node {
 
         let (history, history_task) = History::start(store.clone(), Arc::clone(&metrics));
         let (inputs, queued) = mpsc::channel(INPUTS);
-        let (stop_signalling, stopping) = watch::channel(false);
+        let (stop_signalling, stopping) = watch::channel(Stop::NotYet);
         let parts = drive::Parts {
             clock,
             store: store.clone(),
@@ -256,27 +277,38 @@ impl Node {
                     credit_limit: config.credit_limit,
                     currency: config.currency.clone(),
                 },
+                limits: RateLimits {
+                    per_key: config.rate_limit_per_key,
+                    per_source: config.rate_limit_per_source,
+                },
             },
         );
+        metrics.watch(store.clone(), api.clone(), Arc::clone(&health));
         let surface = Surface {
             api: ringtrip_api::router(api),
             inputs,
             dev,
-            ready: Arc::clone(&ready),
+            health: Arc::clone(&health),
             metrics: Arc::clone(&metrics),
+            tls: tls.clone(),
+            proxies: TrustedProxies::new(config.trusted_proxies.clone()),
+            max_connections_per_source: config.max_connections_per_source,
         };
         let (stop_http, http_stopping) = watch::channel(false);
         tokio::spawn(http::serve(listener, Arc::new(surface), http_stopping));
         if let Some(admin) = admin {
             let address = admin.local_addr()?;
             tracing::info!(admin.addr = %address, "metrics and health are on {address}");
-            tokio::spawn(serve_admin(admin, Arc::clone(&ready), metrics));
+            tokio::spawn(serve_admin(admin, Arc::clone(&health), metrics));
         }
-        ready.store(true, Ordering::Relaxed);
+        tokio::spawn(health::watch(store.clone(), Arc::clone(&health)));
+        health.enter(Phase::Serving);
         Ok(Self {
             http_addr,
             media_addr,
-            ready,
+            health,
+            tls,
+            drain_timeout: Duration::from_secs(config.drain_timeout_secs),
             stop_http,
             stop_signalling,
             signalling,
@@ -297,28 +329,97 @@ impl Node {
         self.media_addr
     }
 
-    /// Runs until SIGINT or SIGTERM, then stops in order: no new work, calls ended, history written.
+    /// Returns whether REST and signalling are spoken over TLS.
+    pub(crate) const fn is_secure(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Runs until SIGINT or SIGTERM, then stops in order: readiness turns, nothing new begins, live
+    /// calls end by themselves or when their time is over, history is written. A second signal ends
+    /// them at once. SIGHUP reads the certificate again.
     pub(crate) async fn run_until_signal(mut self) -> anyhow::Result<()> {
-        tokio::select! {
-            () = self.signals.next() => {}
-            ended = &mut self.signalling => {
-                return Err(anyhow!("signalling stopped by itself: {ended:?}"));
-            }
-            () = self.claim.lost() => {
-                return Err(anyhow!("another ringtrip has taken this database over"));
+        loop {
+            tokio::select! {
+                asked = self.signals.next() => match asked {
+                    Asked::Stop => break,
+                    Asked::Reload => self.reload().await,
+                },
+                ended = &mut self.signalling => {
+                    return Err(anyhow!("signalling stopped by itself: {ended:?}"));
+                }
+                () = self.claim.lost() => {
+                    return Err(anyhow!("another ringtrip has taken this database over"));
+                }
             }
         }
-        tracing::info!("stopping");
-        self.ready.store(false, Ordering::Relaxed);
+        self.health.enter(Phase::Draining);
         // A receiver that is gone has stopped already.
+        if self.drain_timeout.is_zero() {
+            tracing::info!("stopping");
+            let _ = self.stop_signalling.send(Stop::Now);
+        } else {
+            let drain_timeout = self.drain_timeout;
+            tracing::info!(
+                "stopping: live calls have {drain_timeout:?} to end; a second signal ends them now"
+            );
+            let _ = self.stop_signalling.send(Stop::WhenIdle);
+        }
+        let ended = self.wait_for_signalling().await;
         let _ = self.stop_http.send(true);
-        let _ = self.stop_signalling.send(true);
-        self.signalling
-            .await
-            .context("signalling did not stop cleanly")?;
+        ended.context("signalling did not stop cleanly")?;
         self.history.await.context("history did not stop cleanly")?;
         self.store.close().await;
         Ok(())
+    }
+
+    /// Waits for the end of signalling, and hurries it when its time is over or a signal says so.
+    async fn wait_for_signalling(&mut self) -> Result<(), tokio::task::JoinError> {
+        let over = tokio::time::Instant::now().checked_add(self.drain_timeout);
+        let mut hurried = false;
+        loop {
+            tokio::select! {
+                ended = &mut self.signalling => return ended,
+                asked = self.signals.next() => match asked {
+                    Asked::Stop => tracing::warn!("stopping now: asked again"),
+                    Asked::Reload => {
+                        self.reload().await;
+                        continue;
+                    }
+                },
+                () = self.claim.lost(), if !hurried => {
+                    tracing::error!("stopping now: another ringtrip has taken this database over");
+                }
+                () = sleep_until(over), if !hurried => {
+                    tracing::warn!("stopping now: the time for live calls is over");
+                }
+            }
+            hurried = true;
+            let _ = self.stop_signalling.send(Stop::Now);
+        }
+    }
+
+    /// Reads the certificate and its key again; if they cannot be used, the old ones stay.
+    async fn reload(&self) {
+        let Some(tls) = self.tls.clone() else {
+            tracing::info!("asked to reload, but there is no certificate to read again");
+            return;
+        };
+        let read = tokio::task::spawn_blocking(move || tls.reload()).await;
+        match read {
+            Ok(Ok(())) => tracing::info!(tls.reloaded = true, "the certificate was read again"),
+            Ok(Err(error)) => tracing::error!(
+                tls.reloaded = false,
+                "the certificate stays as it was: {error:#}"
+            ),
+            Err(error) => tracing::error!(%error, "the certificate could not be read again"),
+        }
+    }
+}
+
+async fn sleep_until(time: Option<tokio::time::Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -339,8 +440,8 @@ fn raise_file_limit() {
     }
 }
 
-async fn serve_admin(listener: TcpListener, ready: Arc<AtomicBool>, metrics: Arc<Metrics>) {
-    if let Err(error) = axum::serve(listener, http::admin(ready, metrics)).await {
+async fn serve_admin(listener: TcpListener, health: Arc<Health>, metrics: Arc<Metrics>) {
+    if let Err(error) = axum::serve(listener, http::admin(health, metrics)).await {
         tracing::error!(%error, "the admin port stopped");
     }
 }

@@ -1,57 +1,15 @@
 //! `ringtrip serve` and the commands around it.
-#![expect(clippy::unwrap_used, reason = "what a test prepares must succeed")]
 
 mod support;
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use support::http::{Http, Rest};
+use support::installation::Installation;
 use support::phone::Phone;
-use support::process::{Ended, Server, command, run};
-use tempfile::TempDir;
-
-/// A folder with a configuration for free ports of loopback.
-struct Installation {
-    folder: TempDir,
-}
-
-impl Installation {
-    fn new(more: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let text = format!(
-            "http_addr = \"127.0.0.1:0\"\nadmin_addr = \"127.0.0.1:0\"\nmedia_addr = \"127.0.0.1:0\"\n\
-             media_threads = 2\ndatabase_url = \"sqlite://{0}/ringtrip.db\"\nkey_file = \"{0}/ringtrip.key\"\n{more}",
-            folder.path().display()
-        );
-        std::fs::write(folder.path().join("ringtrip.toml"), text).unwrap();
-        Self { folder }
-    }
-
-    fn config(&self) -> PathBuf {
-        self.folder.path().join("ringtrip.toml")
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = command(args);
-        command.arg("--config").arg(self.config());
-        command.current_dir(self.folder.path());
-        command
-    }
-
-    fn run(&self, args: &[&str]) -> Ended {
-        run(self.command(args))
-    }
-
-    fn json(&self, args: &[&str]) -> Value {
-        let ended = self.run(args);
-        let printed = ended.success();
-        assert_eq!(printed.lines().count(), 1, "{printed}");
-        serde_json::from_str(printed).unwrap()
-    }
-}
+use support::process::{Server, command, run};
 
 #[tokio::test]
 async fn an_account_and_a_key_made_on_the_command_line_carry_a_login() {

@@ -23,6 +23,9 @@ pub enum StoreError {
     /// The account of the request does not exist.
     #[error("there is no such account")]
     UnknownAccount,
+    /// The create was carried out before, under the same key; see [`Store::noting`](crate::Store::noting).
+    #[error("the create was carried out before")]
+    Repeated,
     /// The database cannot be used now: disk full, locked, away, too much waiting, closed. The same
     /// request may succeed later. A write that ends so may have been done all the same when the
     /// fault struck at the commit itself.
@@ -54,6 +57,7 @@ impl StoreError {
             | Self::Invalid(_)
             | Self::ReportsFull(_)
             | Self::UnknownAccount
+            | Self::Repeated
             | Self::Corrupt { .. } => false,
         }
     }
@@ -84,6 +88,7 @@ impl StoreError {
             | Self::Invalid(_)
             | Self::ReportsFull(_)
             | Self::UnknownAccount
+            | Self::Repeated
             | Self::Corrupt { .. } => false,
         }
     }

@@ -30,6 +30,7 @@ mod detail_records;
 mod encryption_keys;
 mod error;
 mod history;
+mod idempotency_keys;
 mod identify;
 mod mobile_push_credentials;
 mod outbound_voice_profiles;
@@ -74,6 +75,7 @@ pub use self::detail_records::{
 pub use self::encryption_keys::{EncryptionKeyInfo, Resealed, RotateError};
 pub use self::error::{Corruption, OpenError, ReportBudget, StoreError, Unavailability};
 pub use self::history::{Forgotten, PrunedHistory};
+pub use self::idempotency_keys::{KeptAnswer, NamedCreate, Repeated};
 pub use self::identify::UserIdentity;
 pub use self::mobile_push_credentials::MobilePushCredentialFilter;
 pub use self::outbound_voice_profiles::{
@@ -93,6 +95,7 @@ use self::api_keys::ActiveKey;
 use self::cache::Coherent;
 use self::db::{Conn, Content, Location, Pool};
 use self::encryption_keys::RegisteredKey;
+use self::idempotency_keys::Note;
 use self::identify::UserName;
 use self::seal::{EncryptionKey, KeyRing, Place, Sealed, Sealer};
 use self::writer::{Kind, Link, Work, Writer};
@@ -119,6 +122,8 @@ pub struct StoreConfig {
 #[derive(Debug, Clone)]
 pub struct Store {
     inner: Arc<Inner>,
+    /// What is written beside what is created; see [`Store::noting`].
+    note: Option<Note>,
 }
 
 struct Inner {
@@ -223,6 +228,7 @@ impl Store {
                 names: Coherent::new(CACHED_CREDENTIALS, ordered),
                 api_keys: Coherent::new(CACHED_KEYS, ordered),
             }),
+            note: None,
         })
     }
 
@@ -268,6 +274,20 @@ impl Store {
         )
     }
 
+    /// Asks the database whether it is there.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if it does not answer.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        const DOING: &str = "asking whether the database is there";
+        let mut conn = db::reader(&self.inner.pool, DOING).await?;
+        db::query("SELECT 1")
+            .execute(&mut conn)
+            .await
+            .map(drop)
+            .map_err(StoreError::while_doing(DOING))
+    }
+
     /// Hands a request to the writer; see [`Writer::write`].
     async fn write<T, W, S>(&self, doing: &'static str, work: W, settle: S) -> Result<T, StoreError>
     where
@@ -297,9 +317,19 @@ impl Store {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        match writer {
-            Some(writer) => writer.write(kind, doing, work, settle).await,
-            None => Err(StoreError::Unavailable {
+        match (writer, self.note.clone()) {
+            (Some(writer), None) => writer.write(kind, doing, work, settle).await,
+            (Some(writer), Some(note)) => {
+                let kind = match kind {
+                    // With the note there are several statements.
+                    Kind::One => Kind::Several,
+                    Kind::Several | Kind::Large => kind,
+                };
+                writer
+                    .write(kind, doing, move |conn| note.beside(work, conn), settle)
+                    .await
+            }
+            (None, _) => Err(StoreError::Unavailable {
                 doing,
                 cause: Unavailability::Closed,
             }),

@@ -38,6 +38,12 @@ pub(crate) const SEALED: &[SealedTable] = &[
         columns: &["password"],
     },
     SealedTable {
+        name: "idempotency_keys",
+        id: "id",
+        id_type: IdType::Text,
+        columns: &["answer"],
+    },
+    SealedTable {
         name: "mobile_push_credentials",
         id: "id",
         id_type: IdType::Text,

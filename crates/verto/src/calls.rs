@@ -94,6 +94,7 @@ impl Endpoint {
         if self.find(id, &name).is_some() {
             return Err(Refusal::CallError);
         }
+        let draining = self.is_draining();
         let session = self.sessions.get_mut(&sessid).ok_or(Refusal::CallError)?;
         let leg = LegId::generate(&mut self.rng);
         // The result goes before anything else about the call: it would drag the SDK back to
@@ -107,7 +108,8 @@ impl Endpoint {
                 sessid,
             },
         );
-        if session.legs.len() >= self.config.max_legs || !session.calls.take(now) {
+        let crowded = session.legs.len() >= self.config.max_legs;
+        if draining || crowded || !session.calls.take(now) {
             // An error here would be shown as a busy callee, whatever was meant.
             Leg::calling(leg, name, client_state).bye(HangupCause::SwitchCongestion, &mut wire);
             return Ok(());

@@ -41,6 +41,8 @@ pub struct Endpoint {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Life {
     Running,
+    /// After [`Endpoint::handle_drain`]: live calls go on, and nothing else does.
+    Draining,
     /// After [`Endpoint::handle_shutdown`]: every new socket is closed.
     Down,
 }
@@ -166,6 +168,36 @@ impl Endpoint {
             .collect();
         for session in sessions {
             self.revoke_session(session, now);
+        }
+    }
+
+    /// Gives up work: from now on no login but one that belongs to a live call is accepted, and no call
+    /// can be placed. Sessions without a call are punted; say it again when a call has ended, for those
+    /// who were in it. A node without calls has nothing to wait for: shut it down instead, so that the
+    /// SDKs come back.
+    pub fn handle_drain(&mut self, now: Time) {
+        if self.life == Life::Down {
+            return;
+        }
+        self.life = Life::Draining;
+        let idle = |session: &&Session| session.legs.is_empty();
+        let idle = self.sessions.values().filter(idle);
+        let idle: Vec<SessionId> = idle.map(|session| session.head.id).collect();
+        for session in idle {
+            self.punt(session, CloseReason::Shutdown, now);
+        }
+    }
+
+    /// Tells whether the endpoint gives up work.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.life == Life::Draining
+    }
+
+    /// Closes a socket that has not logged in, to make room for others; one that has is left alone.
+    pub fn crowd_out(&mut self, id: SocketId, now: Time) {
+        let guest = |socket: &Socket| matches!(socket.stage, Stage::Guest { .. });
+        if self.sockets.get(&id).is_some_and(guest) {
+            self.close_socket(id, CloseReason::HalfOpen, now);
         }
     }
 
@@ -487,6 +519,12 @@ impl Endpoint {
     fn revoke_session(&mut self, id: SessionId, now: Time) {
         debug!(session.id = %id, "session {id} revoked");
         self.end_legs(id, HangupCause::BearerCapabilityNotAuth, now);
+        self.punt(id, CloseReason::Revoked, now);
+    }
+
+    /// Forgets a session without legs, and closes its socket by a punt, after which the SDK does not
+    /// come back by itself.
+    fn punt(&mut self, id: SessionId, reason: CloseReason, now: Time) {
         let Some(session) = self.sessions.get(&id) else {
             return;
         };
@@ -498,7 +536,7 @@ impl Endpoint {
         self.forget_session(id);
         if let Some(socket) = socket {
             self.request(socket, "telnyx_rtc.punt", &EmptyBody {});
-            self.close_socket(socket, CloseReason::Revoked, now);
+            self.close_socket(socket, reason, now);
         }
     }
 

@@ -150,6 +150,16 @@ impl Endpoint {
                 );
                 self.refuse_login(id, answer, Refusal::LoginIncorrect, now);
             }
+            Ok(identity)
+                if self.is_draining() && !self.has_calls(id, login.sessid, &identity.party) =>
+            {
+                debug!(
+                    socket = id.0,
+                    "login on socket {} refused: the node gives up work", id.0
+                );
+                self.refuse(id, answer, Refusal::ShuttingDown);
+                self.close_socket(id, CloseReason::Shutdown, now);
+            }
             Ok(identity) => match self.grant(id, login.sessid, &identity.party) {
                 Some(grant) => self.establish(id, answer, grant, identity, now),
                 None => self.refuse_login(id, answer, Refusal::TooManySessions, now),
@@ -196,6 +206,18 @@ impl Endpoint {
             *deadline = now + self.config.refusal_timeout;
             self.arm_socket(id);
         }
+    }
+
+    /// Tells whether a login belongs to live calls of the party's own: it renews their session, or
+    /// returns to it.
+    fn has_calls(&self, id: SocketId, sessid: Option<SessionId>, party: &LegParty) -> bool {
+        let carried = self.sockets.get(&id).map(Socket::sessions);
+        let mut sessions = carried.into_iter().flatten().chain(sessid);
+        sessions.any(|session| {
+            self.sessions
+                .get(&session)
+                .is_some_and(|session| session.belongs_to(party) && !session.legs.is_empty())
+        })
     }
 
     /// Decides which session a proven party gets on a socket; none if it has too many.

@@ -27,6 +27,9 @@ pub(crate) enum Refusal {
     LoginIncorrect,
     #[error("Too Many Sessions")]
     TooManySessions,
+    /// The node is about to stop and takes nobody in.
+    #[error("Server Is Shutting Down")]
+    ShuttingDown,
     #[error("CALL DOES NOT EXIST")]
     NoSuchCall,
     #[error("CALL ERROR")]
@@ -69,7 +72,7 @@ impl Refusal {
             Self::UnknownMethod => -32601,
             Self::Denied => -32602,
             Self::NotLoggedIn => -32000,
-            Self::LoginIncorrect | Self::TooManySessions => -32001,
+            Self::LoginIncorrect | Self::TooManySessions | Self::ShuttingDown => -32001,
             Self::NoSuchCall
             | Self::CallError
             | Self::MediaError

@@ -12,6 +12,7 @@ mod candidates;
 mod client;
 mod corpus;
 mod debug_frames;
+mod drain;
 mod dtmf;
 mod expiry;
 mod fault;

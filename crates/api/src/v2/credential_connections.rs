@@ -20,6 +20,7 @@ use crate::auth::Caller;
 use crate::error::{ApiError, Place};
 use crate::fields;
 use crate::json::{IgnoredBody, JsonObject};
+use crate::once::{Made, Once};
 use crate::operation::Operation;
 use crate::page::{PageRequest, read_sort};
 use crate::query::Query;
@@ -108,15 +109,20 @@ pub(crate) mod operations {
 
 pub(crate) async fn create(
     caller: Caller,
+    once: Once,
     State(api): State<Api>,
     JsonObject(body): JsonObject,
-) -> Result<Created<Connection>, ApiError> {
+) -> Result<Made<Created<Connection>>, ApiError> {
     let now = api.now();
-    let new = fields::read(&body, |fields| {
-        api.with_generator(|rng| read_new(fields, caller.account, now, rng))
-    })?;
-    let connection = api.store().insert_credential_connection(new).await?;
-    Ok(Created(shown(&api, connection)))
+    let shown_by = api.clone();
+    let show = move |made| Created(shown(&shown_by, made));
+    once.create(&api, caller.account, &body, show, async |store| {
+        let new = fields::read(&body, |fields| {
+            api.with_generator(|rng| read_new(fields, caller.account, now, rng))
+        })?;
+        Ok(store.insert_credential_connection(new).await?)
+    })
+    .await
 }
 
 pub(crate) async fn list(

@@ -20,6 +20,7 @@ use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::fields::{self, Fields, Limit, Sent};
 use crate::json::{IgnoredBody, JsonObject};
+use crate::once::{Made, Once};
 use crate::operation::Operation;
 use crate::page::PageRequest;
 use crate::query::Query;
@@ -247,15 +248,19 @@ pub(crate) mod operations {
 
 pub(crate) async fn create(
     caller: Caller,
+    once: Once,
     State(api): State<Api>,
     JsonObject(body): JsonObject,
-) -> Result<Created<Credential>, ApiError> {
+) -> Result<Made<Created<Credential>>, ApiError> {
     let now = api.now();
-    let new = fields::read(&body, |fields| {
-        api.with_generator(|rng| read_new(fields, caller.account, now, rng))
-    })?;
-    let credential = api.store().insert_telephony_credential(new).await?;
-    Ok(Created(Credential::new(credential, now)))
+    let show = move |made| Created(Credential::new(made, now));
+    once.create(&api, caller.account, &body, show, async |store| {
+        let new = fields::read(&body, |fields| {
+            api.with_generator(|rng| read_new(fields, caller.account, now, rng))
+        })?;
+        Ok(store.insert_telephony_credential(new).await?)
+    })
+    .await
 }
 
 pub(crate) async fn list(

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, Method, Request};
-use ringtrip_api::{Api, ApiConfig, Billing, router};
+use ringtrip_api::{Api, ApiConfig, Billing, RateLimits, router};
 use ringtrip_cluster::Bus;
 use ringtrip_model::{
     AccountId, Contact, ContactTransport, Generator, NewAccount, PlainApiKey, RevokeScope,
@@ -50,6 +50,11 @@ pub(crate) struct Answer {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::limited(RateLimits::default()).await
+    }
+
+    /// Makes a world in which nobody may ask as often as they like.
+    pub(crate) async fn limited(limits: RateLimits) -> Self {
         let clock = Arc::new(AtomicI64::new(START));
         let mut rng = Generator::from_seed([7; 32]);
         let database = Database::in_memory();
@@ -66,6 +71,7 @@ impl World {
                 credit_limit: "100".parse().unwrap(),
                 currency: "EUR".to_owned(),
             },
+            limits,
         };
         let mut world = Self {
             router: router(Api::new(store.clone(), bus.clone(), config)),

@@ -20,7 +20,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use axum::extract::ws::Utf8Bytes;
 use ringtrip_cluster::{Bus, Revocation};
 use ringtrip_media::{Control, ControlOutput, ShardEvent};
 use ringtrip_model::{
@@ -31,6 +30,7 @@ use ringtrip_model::{
 use ringtrip_store::Store;
 use ringtrip_verto::CloseReason;
 use tokio::sync::{mpsc, watch};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use self::guesses::{Guess, Guesses};
 pub(crate) use self::history::History;
@@ -39,6 +39,7 @@ use self::switch::Calls;
 pub(crate) use self::verto::{Origin, serve_socket, user_agent};
 use self::verto::{Outbox, Sockets};
 use crate::clock::Clock;
+use crate::http::websocket::MessageLimit;
 use crate::telemetry::Metrics;
 
 /// Inputs handled before the engines' timers get a turn.
@@ -51,6 +52,7 @@ pub(crate) enum Input {
     Opened {
         socket: SocketId,
         origin: Origin,
+        limit: MessageLimit,
         outbox: Outbox,
     },
     /// A text frame arrived.
@@ -73,6 +75,17 @@ pub(crate) enum Input {
     },
     /// A media thread tells something.
     Shard { shard: usize, event: ShardEvent },
+}
+
+/// How far signalling is on its way to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// Not at all.
+    NotYet,
+    /// Nothing new begins; the task ends with the last call.
+    WhenIdle,
+    /// Now; live calls are ended with a cause.
+    Now,
 }
 
 /// What the signalling task stands on.
@@ -112,12 +125,12 @@ pub(crate) struct Signalling {
     results: mpsc::UnboundedSender<Input>,
 }
 
-/// Runs signalling until `stop` turns true; live calls are then ended with a cause.
+/// Runs signalling until it is told to stop.
 pub(crate) async fn run(
     parts: Parts,
     mut inputs: mpsc::Receiver<Input>,
     (results, mut answers): (mpsc::UnboundedSender<Input>, mpsc::UnboundedReceiver<Input>),
-    mut stop: watch::Receiver<bool>,
+    mut stop: watch::Receiver<Stop>,
 ) {
     let mut revocations = parts.bus.subscribe_revocations();
     let mut signalling = Signalling {
@@ -136,7 +149,12 @@ pub(crate) async fn run(
         permits_asked: HashSet::new(),
         results,
     };
+    // How many calls the sessions have been told to outlive, once the node gives up work.
+    let mut waiting_for = None;
     loop {
+        if *stop.borrow() != Stop::NotYet && signalling.wait_no_longer(&mut waiting_for) {
+            break;
+        }
         let due = signalling
             .poll_timeout()
             .map(|time| signalling.clock.instant(time));
@@ -152,7 +170,11 @@ pub(crate) async fn run(
                 }
             }
             () = sleep_until(due) => {}
-            _ = stop.wait_for(|stop| *stop) => break,
+            changed = stop.changed() => {
+                if changed.is_err() || *stop.borrow() == Stop::Now {
+                    break;
+                }
+            }
         }
         signalling.handle_timeout();
     }
@@ -205,9 +227,16 @@ impl Signalling {
             Input::Opened {
                 socket,
                 origin,
+                limit,
                 outbox,
             } => {
-                self.sockets.insert(socket, origin, outbox);
+                let crowded_out = self.sockets.insert(socket, (origin, limit), outbox);
+                if let Some(oldest) = crowded_out {
+                    self.metrics
+                        .sockets_crowded_out_total
+                        .fetch_add(1, Ordering::Relaxed);
+                    self.endpoint(|endpoint| endpoint.crowd_out(oldest, now));
+                }
                 self.endpoint(|endpoint| endpoint.handle_opened(socket, now));
             }
             Input::Frame { socket, text } => self.handle_frame(socket, &text, now),
@@ -225,6 +254,9 @@ impl Signalling {
                     (Some(guess), Ok(_)) => self.guesses.right(guess),
                     (Some(guess), Err(LoginRefusal::Unavailable)) => self.guesses.unjudged(guess),
                     (Some(_), Err(_)) | (None, _) => {}
+                }
+                if result.is_ok() {
+                    self.sockets.prove(socket);
                 }
                 self.endpoint(|endpoint| {
                     endpoint.handle_authenticated(socket, request, result, now);
@@ -296,6 +328,21 @@ impl Signalling {
         self.drain(now);
         // Whoever asked may have given up waiting.
         let _ = revocation.done.send(());
+    }
+
+    /// Gives up work, as often as there are fewer calls to wait for; true once there are none.
+    fn wait_no_longer(&mut self, waiting_for: &mut Option<usize>) -> bool {
+        let calls = self.calls.len();
+        if calls == 0 {
+            return true;
+        }
+        if waiting_for.is_none_or(|before| calls < before) {
+            *waiting_for = Some(calls);
+            let now = self.clock.now();
+            self.endpoint(|endpoint| endpoint.handle_drain(now));
+            self.drain(now);
+        }
+        false
     }
 
     fn shut_down(&mut self) {

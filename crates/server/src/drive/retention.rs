@@ -1,4 +1,5 @@
-//! Forgets what is old, each kind of it by the configuration.
+//! Forgets what is old, each kind of it by the configuration. Answers to creates are forgotten
+//! after a day, as their keys promise.
 
 use std::time::Duration;
 
@@ -50,6 +51,9 @@ pub(crate) async fn prune(store: Store, clock: Clock, retention: Retention) {
         let forgotten = retention.forgotten(clock.wall());
         if let Err(error) = store.prune_history(forgotten).await {
             tracing::warn!(%error, "old call history cannot be pruned");
+        }
+        if let Err(error) = store.prune_kept_answers(clock.wall()).await {
+            tracing::warn!(%error, "old answers to creates cannot be pruned");
         }
         tokio::time::sleep(PERIOD).await;
     }

@@ -1,25 +1,30 @@
 //! Carries the signalling engine's frames to and from WebSockets, and asks the store who logs in.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use axum::http::HeaderMap;
 use axum::http::header::USER_AGENT;
-use futures_util::SinkExt;
+use futures_util::{SinkExt, StreamExt};
 use ringtrip_model::{Contact, ContactTransport, SocketId, Timestamp};
 use ringtrip_verto::CloseReason;
 use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes, protocol::CloseFrame};
 
 use super::Input;
+use crate::http::websocket::{ClientSocket, MessageLimit};
 
 /// Frames that may wait for a client to read them.
 const MAX_QUEUED_FRAMES: usize = 256;
 /// Bytes that may wait for a client to read them.
 const MAX_QUEUED_BYTES: usize = 1024 * 1024;
+/// Sockets of one source that may wait for their logins; beyond it the oldest of them is closed. A
+/// quarter of what the engine allows in all.
+const MAX_GUESTS_OF_ONE_SOURCE: usize = 256;
 /// How long one frame may take to leave.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -31,6 +36,8 @@ const MAX_USER_AGENT_BYTES: usize = 255;
 pub(crate) struct Origin {
     /// The client's address: of its connection, or what a trusted proxy says it is.
     pub(crate) address: IpAddr,
+    /// The network that counts as one source: the address, or its /64.
+    pub(crate) network: IpAddr,
     /// Its port; none behind a proxy.
     pub(crate) port: Option<u16>,
     /// What carries the socket.
@@ -113,23 +120,68 @@ impl Outbox {
 #[derive(Debug, Default)]
 pub(crate) struct Sockets {
     open: HashMap<SocketId, Open>,
+    /// Those that have not proved who they are, by where they come from; the oldest has the lowest
+    /// number.
+    guests: HashMap<IpAddr, BTreeSet<SocketId>>,
 }
 
 #[derive(Debug)]
 struct Open {
     origin: Origin,
+    limit: MessageLimit,
     outbox: Outbox,
 }
 
 impl Sockets {
-    /// Takes in a socket.
-    pub(crate) fn insert(&mut self, socket: SocketId, origin: Origin, outbox: Outbox) {
-        self.open.insert(socket, Open { origin, outbox });
+    /// Takes in a socket. Returns the one that has to go for it, if its source has as many without a
+    /// login as it may.
+    pub(crate) fn insert(
+        &mut self,
+        socket: SocketId,
+        (origin, limit): (Origin, MessageLimit),
+        outbox: Outbox,
+    ) -> Option<SocketId> {
+        let source = origin.network;
+        let open = Open {
+            origin,
+            limit,
+            outbox,
+        };
+        self.open.insert(socket, open);
+        let guests = self.guests.entry(source).or_default();
+        let crowded = guests.len() >= MAX_GUESTS_OF_ONE_SOURCE;
+        let oldest = if crowded { guests.pop_first() } else { None };
+        guests.insert(socket);
+        oldest
+    }
+
+    /// A socket has proved who it is: it may send more at once, and is no guest any more.
+    pub(crate) fn prove(&mut self, socket: SocketId) {
+        if let Some(open) = self.open.get(&socket) {
+            open.limit.raise();
+            let source = open.origin.network;
+            self.forget_guest(socket, source);
+        }
+    }
+
+    fn forget_guest(&mut self, socket: SocketId, source: IpAddr) {
+        if let Some(guests) = self.guests.get_mut(&source) {
+            guests.remove(&socket);
+            if guests.is_empty() {
+                self.guests.remove(&source);
+            }
+        }
+    }
+
+    fn take(&mut self, socket: SocketId) -> Option<Open> {
+        let open = self.open.remove(&socket)?;
+        self.forget_guest(socket, open.origin.network);
+        Some(open)
     }
 
     /// Returns the address that a socket comes from.
     pub(crate) fn source(&self, socket: SocketId) -> Option<IpAddr> {
-        self.open.get(&socket).map(|open| open.origin.address)
+        self.open.get(&socket).map(|open| open.origin.network)
     }
 
     /// Returns all that is known of where a socket comes from.
@@ -139,7 +191,7 @@ impl Sockets {
 
     /// Forgets a socket that is gone.
     pub(crate) fn remove(&mut self, socket: SocketId) {
-        self.open.remove(&socket);
+        self.take(socket);
     }
 
     /// Returns how many are open.
@@ -155,14 +207,14 @@ impl Sockets {
             .get(&socket)
             .is_none_or(|open| open.outbox.send(frame));
         if !sent {
-            self.open.remove(&socket);
+            self.take(socket);
         }
         sent
     }
 
     /// Closes a socket after what is queued for it.
     pub(crate) fn close(&mut self, socket: SocketId, reason: CloseReason) {
-        if let Some(Open { outbox, .. }) = self.open.remove(&socket) {
+        if let Some(Open { outbox, .. }) = self.take(socket) {
             // If the queue is full, dropping the outbox closes the socket all the same.
             let _ = outbox.sender.try_send(ToSocket::Close(reason));
         }
@@ -171,7 +223,7 @@ impl Sockets {
 
 /// Serves one WebSocket until either side closes it.
 pub(crate) async fn serve_socket(
-    mut stream: WebSocket,
+    (mut stream, limit): (ClientSocket, MessageLimit),
     (socket, origin): (SocketId, Origin),
     inputs: mpsc::Sender<Input>,
 ) {
@@ -180,6 +232,7 @@ pub(crate) async fn serve_socket(
         .send(Input::Opened {
             socket,
             origin,
+            limit,
             outbox,
         })
         .await
@@ -189,13 +242,22 @@ pub(crate) async fn serve_socket(
     }
     loop {
         tokio::select! {
-            message = stream.recv() => match message {
+            message = stream.next() => match message {
                 Some(Ok(Message::Text(text))) => {
                     if inputs.send(Input::Frame { socket, text }).await.is_err() {
                         break;
                     }
                 }
-                Some(Ok(Message::Binary(_) | Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Ok(
+                    Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_),
+                )) => {}
+                Some(Err(_)) if stream.get_ref().found_too_large() => {
+                    let reason = ToSocket::Close(CloseReason::FrameTooLarge);
+                    let written = write(&mut stream, &mut inbox, Some(reason));
+                    // Its client may have gone.
+                    let _ = tokio::time::timeout(WRITE_TIMEOUT, written).await;
+                    break;
+                }
                 Some(Ok(Message::Close(_)) | Err(_)) | None => break,
             },
             outgoing = inbox.receiver.recv() => {
@@ -212,10 +274,10 @@ pub(crate) async fn serve_socket(
 
 /// Writes what is queued, in one flush. False once the socket is to be closed.
 async fn write(
-    stream: &mut WebSocket,
+    stream: &mut ClientSocket,
     inbox: &mut Inbox,
     first: Option<ToSocket>,
-) -> Result<bool, axum::Error> {
+) -> Result<bool, tungstenite::Error> {
     let mut next = first;
     loop {
         match next {
@@ -225,7 +287,7 @@ async fn write(
             }
             Some(ToSocket::Close(reason)) => {
                 let frame = CloseFrame {
-                    code: reason.code(),
+                    code: reason.code().into(),
                     reason: reason.text().into(),
                 };
                 stream.feed(Message::Close(Some(frame))).await?;
@@ -250,13 +312,20 @@ mod tests {
 
     use super::*;
 
-    fn origin() -> Origin {
-        Origin {
-            address: IpAddr::from([127, 0, 0, 1]),
+    fn from(address: [u8; 4]) -> (Origin, MessageLimit) {
+        let address = IpAddr::from(address);
+        let origin = Origin {
+            address,
+            network: address,
             port: Some(5),
             transport: ContactTransport::Ws,
             user_agent: None,
-        }
+        };
+        (origin, MessageLimit::of_a_guest())
+    }
+
+    fn here() -> (Origin, MessageLimit) {
+        from([127, 0, 0, 1])
     }
 
     #[test]
@@ -275,10 +344,42 @@ mod tests {
     }
 
     #[test]
+    fn guests_of_one_source_crowd_out_each_other_and_nobody_else() {
+        let mut sockets = Sockets::default();
+        let mut outboxes = Vec::new();
+        let mut insert = |sockets: &mut Sockets, number: u64, source: [u8; 4]| {
+            let (outbox, inbox) = outbox();
+            outboxes.push(inbox);
+            sockets.insert(SocketId(number), from(source), outbox)
+        };
+        assert_eq!(insert(&mut sockets, 1, [192, 0, 2, 1]), None);
+        for number in 2..258 {
+            assert_eq!(insert(&mut sockets, number, [203, 0, 113, 1]), None);
+        }
+        assert_eq!(
+            insert(&mut sockets, 258, [203, 0, 113, 1]),
+            Some(SocketId(2))
+        );
+        // One that has logged in, and one that is gone, make room.
+        sockets.prove(SocketId(3));
+        sockets.remove(SocketId(4));
+        assert_eq!(insert(&mut sockets, 259, [203, 0, 113, 1]), None);
+        assert_eq!(insert(&mut sockets, 260, [203, 0, 113, 1]), None);
+        assert_eq!(
+            insert(&mut sockets, 261, [203, 0, 113, 1]),
+            Some(SocketId(5))
+        );
+        for number in 1..262 {
+            sockets.remove(SocketId(number));
+        }
+        assert!(sockets.guests.is_empty() && sockets.open.is_empty());
+    }
+
+    #[test]
     fn a_slow_reader_is_cut_off_at_a_megabyte() {
         let (outbox, inbox) = outbox();
         let (socket, mut sockets) = (SocketId(1), Sockets::default());
-        sockets.insert(socket, origin(), outbox);
+        sockets.insert(socket, here(), outbox);
         for _ in 0..16 {
             assert!(sockets.send(socket, "x".repeat(64 * 1024)));
         }
@@ -295,7 +396,7 @@ mod tests {
     fn a_slow_reader_is_cut_off_at_the_frame_bound() {
         let (outbox, _inbox) = outbox();
         let (socket, mut sockets) = (SocketId(1), Sockets::default());
-        sockets.insert(socket, origin(), outbox);
+        sockets.insert(socket, here(), outbox);
         let sent = (0..1000)
             .take_while(|_| sockets.send(socket, "x".to_owned()))
             .count();

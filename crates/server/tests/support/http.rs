@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-use super::soon;
+use super::{Stream, soon};
 
 /// An answer.
 #[derive(Debug, Clone)]
@@ -52,7 +52,7 @@ impl Response {
 /// One connection, kept alive.
 #[derive(Debug)]
 pub(crate) struct Http {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Box<dyn Stream>>,
     address: SocketAddr,
 }
 
@@ -60,8 +60,13 @@ impl Http {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
         let stream = soon("connect", TcpStream::connect(address)).await.unwrap();
         stream.set_nodelay(true).unwrap();
+        Self::over(stream, address)
+    }
+
+    /// Speaks over a connection that is there.
+    pub(crate) fn over(stream: impl Stream + 'static, address: SocketAddr) -> Self {
         Self {
-            stream: BufReader::new(stream),
+            stream: BufReader::new(Box::new(stream)),
             address,
         }
     }
@@ -187,8 +192,12 @@ pub(crate) struct Rest {
 
 impl Rest {
     pub(crate) async fn connect(address: SocketAddr, key: &str) -> Self {
+        Self::over(Http::connect(address).await, key)
+    }
+
+    pub(crate) fn over(http: Http, key: &str) -> Self {
         Self {
-            http: Http::connect(address).await,
+            http,
             authorization: format!("Bearer {key}"),
         }
     }

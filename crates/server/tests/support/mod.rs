@@ -5,14 +5,24 @@
 #[path = "../../../store/tests/support/database.rs"]
 pub(crate) mod database;
 pub(crate) mod http;
+pub(crate) mod installation;
 pub(crate) mod phone;
 pub(crate) mod process;
 pub(crate) mod site;
+pub(crate) mod tls;
 
+use std::fmt::Debug;
 use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// How long anything may take that a test waits for: long enough for a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A connection, whatever it is over.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Debug {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + Debug> Stream for T {}
 
 /// Waits for something that must happen.
 pub(crate) async fn soon<T>(what: &str, wanted: impl Future<Output = T>) -> T {

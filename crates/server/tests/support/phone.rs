@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Message, protocol::WebSocketConfig};
 
-use super::soon;
+use super::{Stream, soon};
 
 /// A browser's offer of one audio stream.
 pub(crate) const OFFER: &str = include_str!("../../../media/tests/sdp/chromium_offer_audio.sdp");
@@ -28,7 +28,8 @@ pub(crate) enum Heard {
 /// A WebSocket, logged in or not.
 #[derive(Debug)]
 pub(crate) struct Phone {
-    socket: WebSocketStream<TcpStream>,
+    socket: WebSocketStream<Box<dyn Stream>>,
+    port: u16,
     /// Frames that nobody waited for yet.
     heard: VecDeque<Value>,
     next_id: u64,
@@ -42,21 +43,26 @@ impl Phone {
     /// Connects without logging in.
     pub(crate) async fn connect(server: SocketAddr) -> Self {
         let stream = soon("connect", TcpStream::connect(server)).await.unwrap();
-        Self::over(stream, server).await.unwrap()
+        let port = stream.local_addr().unwrap().port();
+        let mut phone = Self::over(stream, server).await.unwrap();
+        phone.port = port;
+        phone
     }
 
     /// Upgrades a connection.
     pub(crate) async fn over(
-        stream: TcpStream,
+        stream: impl Stream + 'static,
         server: SocketAddr,
     ) -> Result<Self, tokio_tungstenite::tungstenite::Error> {
         let mut config = WebSocketConfig::default();
         config.write_buffer_size = 0;
         let url = format!("ws://{server}/");
+        let stream: Box<dyn Stream> = Box::new(stream);
         let upgrade = tokio_tungstenite::client_async_with_config(url, stream, Some(config));
         let (socket, _) = soon("upgrade", upgrade).await?;
         Ok(Self {
             socket,
+            port: 0,
             heard: VecDeque::new(),
             next_id: 0,
             sessid: String::new(),
@@ -64,17 +70,22 @@ impl Phone {
         })
     }
 
-    /// Returns the port of its own end.
-    pub(crate) fn port(&self) -> u16 {
-        self.socket.get_ref().local_addr().unwrap().port()
+    /// Returns the port of its own end; 0 if it did not connect by itself.
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
     }
 
     /// Connects and logs in by token.
     pub(crate) async fn log_in(server: SocketAddr, token: &str) -> Self {
         let mut phone = Self::connect(server).await;
-        let answer = phone.login(json!({"login_token": token})).await;
-        assert_eq!(answer["result"]["message"], "logged in", "{answer}");
+        phone.prove(token).await;
         phone
+    }
+
+    /// Logs in by token.
+    pub(crate) async fn prove(&mut self, token: &str) {
+        let answer = self.login(json!({"login_token": token})).await;
+        assert_eq!(answer["result"]["message"], "logged in", "{answer}");
     }
 
     /// Sends a login; returns what it is answered with.

@@ -244,6 +244,41 @@ impl Server {
         }
     }
 
+    /// Waits for a line of the log with this field and value.
+    pub(crate) fn wait_for_log_of(&self, field: &str, value: &Value) -> Value {
+        let started = Instant::now();
+        let mut text = self.log.text.lock().unwrap();
+        loop {
+            let mut lines = text
+                .lines()
+                .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            if let Some(line) = lines.find(|line| line.get(field) == Some(value)) {
+                return line;
+            }
+            assert!(
+                started.elapsed() < PATIENCE,
+                "no {field} = {value} in the log: {text}"
+            );
+            text = self.log.more.wait_timeout(text, PATIENCE / 60).unwrap().0;
+        }
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// Waits for the end that a signal brings; returns the exit status.
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        wait(&mut self.child)
+    }
+
+    /// Returns where the operator's port is; only `serve` has one.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        let line = self.wait_for_log("admin.addr");
+        line["admin.addr"].as_str().unwrap().parse().unwrap()
+    }
+
     fn pid(&self) -> Pid {
         Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap()
     }

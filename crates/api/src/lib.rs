@@ -37,6 +37,7 @@ mod router;
 mod schema;
 mod uploads;
 mod v2;
+pub mod webhook;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -9,9 +9,10 @@ use crate::error::ApiError;
 use crate::front::Front;
 use crate::operation::Operation;
 use crate::v2::{
-    balance, connections, credential_connections, detail_records, mobile_push_credentials,
-    outbound_voice_profiles, phone_numbers, sip_registration_status, telephony_credentials, trunks,
-    voice_sdk_call_reports, whoami,
+    balance, call_events, connections, credential_connections, detail_records,
+    mobile_push_credentials, outbound_voice_profiles, phone_numbers, public_key,
+    sip_registration_status, telephony_credentials, trunks, voice_sdk_call_reports,
+    webhook_deliveries, whoami,
 };
 use crate::{Api, call_report, openapi};
 
@@ -104,6 +105,7 @@ routes! {
     get    "/v2/trunks/{id}"                             Key => trunks::retrieve;
     patch  "/v2/trunks/{id}"                             Key => trunks::update;
     delete "/v2/trunks/{id}"                             Key => trunks::delete;
+
     post   "/v2/phone_numbers"                           Key => phone_numbers::create;
     get    "/v2/phone_numbers"                           Key => phone_numbers::list;
     get    "/v2/phone_numbers/voice"                     Key => phone_numbers::list_voice;
@@ -124,6 +126,14 @@ routes! {
     get    "/v2/voice_sdk_call_reports/{id}"             Key => voice_sdk_call_reports::retrieve;
 
     get    "/v2/balance"                                 Key => balance::retrieve;
+
+    get    "/v2/call_events"                             Key => call_events::list;
+
+    get    "/v2/webhook_deliveries"                      Key => webhook_deliveries::list;
+    get    "/v2/webhook_deliveries/{id}"                 Key => webhook_deliveries::retrieve;
+    post   "/v2/webhook_deliveries/{id}/actions/resend"  Key => webhook_deliveries::resend;
+
+    get    "/v2/public_key"                              Key => public_key::retrieve;
 
     post   "/call_report"                                CallReportId => call_report::create;
 

@@ -15,7 +15,8 @@ use ringtrip_model::{
     RecordingChannels, RecordingFormat, RegistrationStatus, RoutingMethod, RtcpPort, ServicePlan,
     SessionId, SimultaneousRinging, T38ReinviteSource, TelephonyCredentialId,
     TelephonyCredentialStatus, Timestamp, TrafficType, TrunkHealth, TrunkId, TrunkNumberFormat,
-    TrunkTransport, UsagePaymentMethod, WebhookApiVersion,
+    TrunkTransport, UsagePaymentMethod, WebhookApiVersion, WebhookDeliveryId, WebhookEventId,
+    WebhookEventType, WebhookStatus,
 };
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -58,6 +59,8 @@ uuids! {
     SessionId
     TelephonyCredentialId
     Uuid
+    WebhookDeliveryId
+    WebhookEventId
 }
 
 macro_rules! decimals {
@@ -168,6 +171,8 @@ words! {
     TrunkTransport
     UsagePaymentMethod
     WebhookApiVersion
+    WebhookEventType
+    WebhookStatus
 }
 
 /// Describes a string that is one of some words.

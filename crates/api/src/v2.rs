@@ -1,16 +1,19 @@
 //! The resources under `/v2`, one file each, named as the path segment is.
 
 pub(crate) mod balance;
+pub(crate) mod call_events;
 pub(crate) mod connections;
 pub(crate) mod credential_connections;
 pub(crate) mod detail_records;
 pub(crate) mod mobile_push_credentials;
 pub(crate) mod outbound_voice_profiles;
 pub(crate) mod phone_numbers;
+pub(crate) mod public_key;
 pub(crate) mod sip_registration_status;
 pub(crate) mod telephony_credentials;
 pub(crate) mod trunks;
 pub(crate) mod voice_sdk_call_reports;
+pub(crate) mod webhook_deliveries;
 pub(crate) mod whoami;
 
 use std::future::Future;

@@ -4,8 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::{
-    AccountId, AudioCodec, CallId, CallerId, CredentialConnectionId, Digit, HangupCause, LegId,
-    NodeId, SessionId, TelephonyCredentialId, Time, Timestamp, VideoCodec,
+    AccountId, AudioCodec, CallId, CallerId, CredentialConnectionId, CustomHeader, Digit,
+    HangupCause, LegId, NodeId, OfferedMedia, SessionId, TelephonyCredentialId, Time, Timestamp,
+    VideoCodec,
 };
 
 /// Who began a leg, seen from the party: did they call, or were they called?
@@ -47,16 +48,7 @@ pub struct CallEvent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallEventKind {
     /// A party placed a call, or a device is about to ring.
-    Initiated {
-        /// The tenant whose leg it is.
-        account: AccountId,
-        /// Its direction.
-        direction: Direction,
-        /// Shown number of the caller.
-        from: String,
-        /// As dialled.
-        to: String,
-    },
+    Initiated(Box<Initiation>),
     /// A device rings.
     Ringing,
     /// A leg is answered.
@@ -97,6 +89,31 @@ pub enum CallEventKind {
         source: HangupSource,
     },
 }
+
+/// How a leg began, and all that later events about it go without.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Initiation {
+    /// The tenant whose leg it is.
+    pub account: AccountId,
+    /// The connection it came through.
+    pub connection: CredentialConnectionId,
+    /// Its direction.
+    pub direction: Direction,
+    /// Who calls, as shown.
+    pub caller: CallerId,
+    /// As dialled.
+    pub to: String,
+    /// What the caller's description offers, or what the device is offered; none if the leg ended
+    /// before that was known.
+    pub offered: Option<OfferedMedia>,
+    /// Headers that the caller's application hands through, at most [`MAX_TOLD_HEADERS_BYTES`] of them.
+    pub custom_headers: Vec<CustomHeader>,
+    /// The opaque text of the caller's application, on the caller's own leg.
+    pub client_state: Option<String>,
+}
+
+/// How much of what an application hands through is kept in history, in bytes.
+pub const MAX_TOLD_HEADERS_BYTES: usize = 4096;
 
 /// Measured by a leg's anchor, from our side: *sent* is towards the party.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

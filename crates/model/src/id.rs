@@ -80,6 +80,10 @@ uuid_ids! {
     SessionId
     /// What a push service wants to see.
     MobilePushCredentialId
+    /// What is told of one event to one connection's endpoint, with every attempt.
+    WebhookDeliveryId
+    /// An event as receivers know it (`data.id`): the same in every repetition.
+    WebhookEventId
 }
 
 impl LegId {

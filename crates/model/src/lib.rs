@@ -31,6 +31,7 @@ mod session;
 mod telephony_credential;
 mod time;
 mod trunk;
+mod webhook;
 mod words;
 
 pub use access_token::{
@@ -39,8 +40,8 @@ pub use access_token::{
 pub use account::{Account, NewAccount};
 pub use api_key::{ApiKey, ApiKeyError, HashedApiKey, PlainApiKey};
 pub use call::{
-    CallEvent, CallEventKind, CallSnapshot, Direction, HangupSource, LegPlace, LegPlaceError,
-    LegQuality, LegRecord, LiveLeg, SnapshotLeg,
+    CallEvent, CallEventKind, CallSnapshot, Direction, HangupSource, Initiation, LegPlace,
+    LegPlaceError, LegQuality, LegRecord, LiveLeg, MAX_TOLD_HEADERS_BYTES, SnapshotLeg,
 };
 pub use cause::HangupCause;
 pub use codec::{AudioCodec, MediaPolicy, NegotiatedMedia, OfferedMedia, VideoCodec};
@@ -57,7 +58,7 @@ pub use field_error::{FieldError, FieldErrorKind, FieldErrors, MAX_LABEL_CHARS};
 pub use id::{
     AccountId, ApiKeyId, CallId, CredentialConnectionId, IdError, LegId, MobilePushCredentialId,
     NodeId, OutboundVoiceProfileId, PhoneNumberId, SessionId, SocketId, TelephonyCredentialId,
-    TrunkId,
+    TrunkId, WebhookDeliveryId, WebhookEventId,
 };
 pub use leg::{CallerId, CustomHeader, Digit, LegCommand, LegEvent, LegParty};
 pub use media::{MediaCommand, MediaEvent, MediaFailure};
@@ -93,4 +94,8 @@ pub use time::{Time, Timestamp, TimestampError};
 pub use trunk::{
     MAX_PREFIXES, NewTrunk, Trunk, TrunkHealth, TrunkNumberFormat, TrunkRegistration,
     TrunkSettings, TrunkTransport,
+};
+pub use webhook::{
+    WebhookAnswer, WebhookAttempt, WebhookDelivery, WebhookError, WebhookEventType, WebhookKey,
+    WebhookStatus,
 };

@@ -112,6 +112,13 @@ impl Timestamp {
         Some(instant.to_zoned(jiff::tz::TimeZone::UTC).datetime())
     }
 
+    /// Prints it with microseconds: `2026-11-21T09:30:00.123456Z`.
+    pub fn to_precise(self) -> String {
+        self.civil().map_or_else(String::new, |t| {
+            t.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+        })
+    }
+
     /// Prints date, space, time with microseconds and `Z`: the form of a credential's default name.
     pub fn to_label(self) -> String {
         self.civil().map_or_else(String::new, |t| {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::http::forwarded::Network;
 use crate::http::tls::TlsFiles;
+use crate::outbound::Target;
 use crate::telemetry;
 
 /// Everything an operator can set.
@@ -70,6 +71,14 @@ pub(crate) struct Config {
     pub(crate) credit_limit: Money,
     /// The currency of both, and of detail records: three capital letters (ISO 4217).
     pub(crate) currency: String,
+    /// Days for which deliveries of webhooks are kept; 0 means for ever.
+    pub(crate) retention_webhook_deliveries_days: u32,
+    /// Where webhooks may go beside the public internet and beside the ports 80 and 443: addresses,
+    /// networks and hosts, each with or without a port, such as `10.0.0.0/8`, `192.168.1.7:9000`,
+    /// `hooks.internal:*`.
+    pub(crate) webhook_allowed_targets: Vec<String>,
+    /// Certificate authorities (PEM) that requests to others trust beside those that browsers trust.
+    pub(crate) outbound_ca_file: Option<PathBuf>,
     /// What is logged, such as `info` or `info,ringtrip_media=debug`.
     pub(crate) log: String,
     /// `human` or `json`; unset means human on a terminal and JSON otherwise.
@@ -115,6 +124,9 @@ impl Default for Config {
             balance: Money::ZERO,
             credit_limit: Money::ZERO,
             currency: "USD".to_owned(),
+            retention_webhook_deliveries_days: 30,
+            webhook_allowed_targets: Vec::new(),
+            outbound_ca_file: None,
             log: "info".to_owned(),
             log_format: None,
         }
@@ -129,7 +141,7 @@ enum Kind {
     List,
 }
 
-const KEYS: [(&str, Kind); 26] = [
+const KEYS: [(&str, Kind); 29] = [
     ("http_addr", Kind::Text),
     ("admin_addr", Kind::Text),
     ("tls_cert", Kind::Text),
@@ -154,6 +166,9 @@ const KEYS: [(&str, Kind); 26] = [
     ("balance", Kind::Text),
     ("credit_limit", Kind::Text),
     ("currency", Kind::Text),
+    ("retention_webhook_deliveries_days", Kind::Number),
+    ("webhook_allowed_targets", Kind::List),
+    ("outbound_ca_file", Kind::Text),
     ("log", Kind::Text),
     ("log_format", Kind::Text),
 ];
@@ -254,6 +269,11 @@ impl Config {
         ] {
             if rate > 1_000_000 {
                 return unusable(key, "must be at most 1000000");
+            }
+        }
+        for target in &self.webhook_allowed_targets {
+            if let Err(error) = target.parse::<Target>() {
+                return unusable("webhook_allowed_targets", &format!("{target} {error}"));
             }
         }
         if let Err(error) = telemetry::filter(&self.log) {
@@ -441,6 +461,7 @@ mod tests {
             ("RINGTRIP_RATE_LIMIT_PER_KEY", "-1"),
             ("RINGTRIP_RATE_LIMIT_PER_SOURCE", "1000001"),
             ("RINGTRIP_DRAIN_TIMEOUT_SECS", "soon"),
+            ("RINGTRIP_WEBHOOK_ALLOWED_TARGETS", "10.0.0.0/8,10.0.0.0/33"),
         ] {
             assert!(
                 Config::load(None, environment(&[(name, text)])).is_err(),

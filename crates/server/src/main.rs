@@ -13,6 +13,7 @@ mod health;
 mod http;
 mod key;
 mod node;
+mod outbound;
 mod telemetry;
 
 use std::process::ExitCode;

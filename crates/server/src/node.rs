@@ -15,7 +15,7 @@ use ringtrip_model::{Generator, NodeId};
 use ringtrip_store::{Claim, Store, StoreConfig};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
@@ -27,6 +27,7 @@ use crate::health::{self, Health, Phase};
 use crate::http::forwarded::TrustedProxies;
 use crate::http::tls::Tls;
 use crate::http::{self, Surface};
+use crate::outbound::Outbound;
 use crate::telemetry::Metrics;
 
 /// Frames of all sockets that may wait for signalling; a socket whose frame finds no room waits.
@@ -69,6 +70,8 @@ pub(crate) struct Node {
     stop_signalling: watch::Sender<Stop>,
     signalling: JoinHandle<()>,
     history: JoinHandle<()>,
+    stop_webhooks: watch::Sender<bool>,
+    webhooks: JoinHandle<()>,
     store: Store,
     claim: Claim,
     signals: Signals,
@@ -171,6 +174,10 @@ impl Node {
             None => None,
         };
         let bus = Bus::local(config.max_calls);
+        let outbound = Outbound::new(
+            &config.webhook_allowed_targets,
+            config.outbound_ca_file.as_deref(),
+        )?;
 
         let listener = http::listen(
             config.http_addr,
@@ -232,7 +239,9 @@ impl Node {
             rng.fork(),
         );
 
-        let (history, history_task) = History::start(store.clone(), Arc::clone(&metrics));
+        let written = Arc::new(Notify::new());
+        let (history, history_task) =
+            History::start(store.clone(), Arc::clone(&metrics), Arc::clone(&written));
         let (inputs, queued) = mpsc::channel(INPUTS);
         let (stop_signalling, stopping) = watch::channel(Stop::NotYet);
         let parts = drive::Parts {
@@ -259,6 +268,16 @@ impl Node {
         };
         let signalling = tokio::spawn(drive::run(parts, queued, (results, answers), stopping));
 
+        let (stop_webhooks, webhooks_stopping) = watch::channel(false);
+        let webhooks = drive::webhooks::Webhooks {
+            store: store.clone(),
+            clock,
+            outbound,
+            metrics: Arc::clone(&metrics),
+            rng: rng.fork(),
+        };
+        let webhooks = drive::webhooks::run(webhooks, written, webhooks_stopping);
+        let webhooks = tokio::spawn(webhooks);
         tokio::spawn(drive::retention::prune(
             store.clone(),
             clock,
@@ -313,6 +332,8 @@ impl Node {
             stop_signalling,
             signalling,
             history: history_task,
+            stop_webhooks,
+            webhooks,
             store,
             claim,
             signals,
@@ -368,6 +389,10 @@ impl Node {
         let _ = self.stop_http.send(true);
         ended.context("signalling did not stop cleanly")?;
         self.history.await.context("history did not stop cleanly")?;
+        let _ = self.stop_webhooks.send(true);
+        self.webhooks
+            .await
+            .context("webhooks did not stop cleanly")?;
         self.store.close().await;
         Ok(())
     }

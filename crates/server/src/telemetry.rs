@@ -80,6 +80,14 @@ pub(crate) struct Metrics {
     pub(crate) tls_failed_total: AtomicU64,
     /// Connections closed since too many handshakes were under way.
     pub(crate) tls_refused_total: AtomicU64,
+    /// Webhooks that wait or are under way.
+    pub(crate) webhooks_queued: AtomicU64,
+    /// Webhooks that arrived.
+    pub(crate) webhooks_delivered_total: AtomicU64,
+    /// Webhooks given up after every attempt failed.
+    pub(crate) webhooks_failed_total: AtomicU64,
+    /// Webhooks that the queue had no room for.
+    pub(crate) webhooks_dropped_total: AtomicU64,
     /// Requests answered on the HTTP port.
     pub(crate) requests: Requests,
     /// What counts by itself, once the node has it.
@@ -225,6 +233,12 @@ impl Metrics {
                 "Connections closed since too many handshakes were under way.",
                 &self.tls_refused_total,
             ),
+            (
+                "webhooks_queued",
+                "gauge",
+                "Webhooks that wait or are under way.",
+                &self.webhooks_queued,
+            ),
         ];
         let mut text = String::new();
         for (name, kind, help, value) in series {
@@ -267,6 +281,22 @@ impl Metrics {
             ] {
                 line(&mut text, (name, kind, help), value);
             }
+        }
+        let _ = write!(
+            text,
+            "# HELP ringtrip_webhook_deliveries_total Webhooks that left the queue, by what became of them.\n\
+             # TYPE ringtrip_webhook_deliveries_total counter\n"
+        );
+        for (result, value) in [
+            ("delivered", &self.webhooks_delivered_total),
+            ("failed", &self.webhooks_failed_total),
+            ("dropped", &self.webhooks_dropped_total),
+        ] {
+            let value = value.load(Ordering::Relaxed);
+            let _ = writeln!(
+                text,
+                "ringtrip_webhook_deliveries_total{{result=\"{result}\"}} {value}"
+            );
         }
         text
     }

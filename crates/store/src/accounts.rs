@@ -84,6 +84,8 @@ pub(crate) enum Counter {
     PhoneNumbers,
     TelephonyCredentials,
     Trunks,
+    /// Webhook deliveries that were begun.
+    WebhookDeliveries,
 }
 
 /// Takes an account's row for the rest of the transaction. Whoever decides by what an account has
@@ -128,6 +130,7 @@ pub(crate) async fn counted(
             "SELECT telephony_credential_count FROM accounts WHERE id = $1"
         }
         Counter::Trunks => "SELECT trunk_count FROM accounts WHERE id = $1",
+        Counter::WebhookDeliveries => "SELECT webhook_delivery_count FROM accounts WHERE id = $1",
     };
     let count: Option<i64> = db::query_scalar(sql)
         .bind(account.to_string())

@@ -151,15 +151,33 @@ pub(crate) const fn source_name(source: HangupSource) -> &'static str {
     }
 }
 
+pub(crate) fn direction_from_name(name: &str) -> Option<Direction> {
+    [Direction::Outbound, Direction::Inbound]
+        .into_iter()
+        .find(|direction| direction_name(*direction) == name)
+}
+
+pub(crate) fn source_from_name(name: &str) -> Option<HangupSource> {
+    [
+        HangupSource::Caller,
+        HangupSource::Callee,
+        HangupSource::Server,
+    ]
+    .into_iter()
+    .find(|source| source_name(*source) == name)
+}
+
+pub(crate) fn quality_from_text(text: &str) -> Option<LegQuality> {
+    serde_json::from_str::<StoredQuality>(text)
+        .ok()
+        .map(Into::into)
+}
+
 pub(crate) fn read(row: &Row) -> Result<LegRecord, StoreError> {
     let columns = Columns::new(row, TABLE, READING);
     let node: i64 = columns.get("node_id")?;
     let quality = match columns.get::<Option<&str>>("quality")? {
-        Some(text) => {
-            let stored: StoredQuality =
-                serde_json::from_str(text).map_err(|_| columns.malformed("quality"))?;
-            Some(stored.into())
-        }
+        Some(text) => Some(quality_from_text(text).ok_or_else(|| columns.malformed("quality"))?),
         None => None,
     };
     Ok(LegRecord {
@@ -171,11 +189,7 @@ pub(crate) fn read(row: &Row) -> Result<LegRecord, StoreError> {
         credential: columns.parse_optional("credential_id")?,
         user: columns.get("user_name")?,
         protocol_call_id: columns.get("protocol_call_id")?,
-        direction: columns.name("direction", |name| {
-            [Direction::Outbound, Direction::Inbound]
-                .into_iter()
-                .find(|d| direction_name(*d) == name)
-        })?,
+        direction: columns.name("direction", direction_from_name)?,
         caller: CallerId {
             name: columns.get("caller_name")?,
             number: columns.get("caller_number")?,
@@ -185,15 +199,7 @@ pub(crate) fn read(row: &Row) -> Result<LegRecord, StoreError> {
         answered_at: columns.time_optional("answered_at")?,
         ended_at: columns.time("ended_at")?,
         cause: columns.name("cause", HangupCause::from_name)?,
-        source: columns.name("hangup_source", |name| {
-            [
-                HangupSource::Caller,
-                HangupSource::Callee,
-                HangupSource::Server,
-            ]
-            .into_iter()
-            .find(|source| source_name(*source) == name)
-        })?,
+        source: columns.name("hangup_source", source_from_name)?,
         audio: columns.name_optional("audio_codec", |name| {
             AudioCodec::ALL
                 .into_iter()

@@ -23,6 +23,8 @@ pub struct Forgotten {
     pub call_reports: Option<Timestamp>,
     /// Call records, by when their leg ended.
     pub call_records: Option<Timestamp>,
+    /// Webhook deliveries that are finished, by when they were queued.
+    pub webhook_deliveries: Option<Timestamp>,
 }
 
 /// How much was forgotten.
@@ -34,6 +36,8 @@ pub struct PrunedHistory {
     pub call_reports: u64,
     /// Call records.
     pub call_records: u64,
+    /// Webhook deliveries.
+    pub webhook_deliveries: u64,
 }
 
 impl Store {
@@ -58,6 +62,11 @@ impl Store {
         if let Some(before) = forgotten.call_records {
             pruned.call_records = self
                 .prune(move |conn| Box::pin(delete_call_records(conn, before)))
+                .await?;
+        }
+        if let Some(before) = forgotten.webhook_deliveries {
+            pruned.webhook_deliveries = self
+                .prune(move |conn| Box::pin(delete_webhook_deliveries(conn, before)))
                 .await?;
         }
         Ok(pruned)
@@ -98,6 +107,21 @@ async fn delete_call_events(conn: &mut Conn, before: Timestamp) -> Result<u64, S
     let done = db::query(
         "DELETE FROM call_events WHERE id IN
              (SELECT id FROM call_events WHERE occurred_at < $1 ORDER BY occurred_at LIMIT $2)",
+    )
+    .bind(before.as_micros())
+    .bind(i64::from(ROWS))
+    .execute(conn)
+    .await
+    .map_err(StoreError::while_doing(PRUNING))?;
+    Ok(done.rows_affected())
+}
+
+/// Their attempts go with them.
+async fn delete_webhook_deliveries(conn: &mut Conn, before: Timestamp) -> Result<u64, StoreError> {
+    let done = db::query(
+        "DELETE FROM webhook_deliveries WHERE number IN
+             (SELECT number FROM webhook_deliveries WHERE queued_at < $1 AND finished_at IS NOT NULL
+              ORDER BY queued_at LIMIT $2)",
     )
     .bind(before.as_micros())
     .bind(i64::from(ROWS))

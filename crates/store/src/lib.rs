@@ -4,8 +4,8 @@
 //! A write is acknowledged after it is durable. Everything has an owner, and is loaded by owner and
 //! id, so that what is missing and what belongs to somebody else look alike; the look-ups that
 //! *establish* an owner (a REST key, a token's subject, a user name) are in `identify`, and the
-//! sweeps over all owners in `sweep`. Secrets that must be read back are sealed under a key outside
-//! the database.
+//! sweeps over all owners in `sweep` and `webhook_queue`. Secrets that must be read back are sealed
+//! under a key outside the database.
 //!
 //! This crate decides nothing about calls, speaks no HTTP, and reads no clock: `now` is an argument.
 //!
@@ -45,20 +45,24 @@ mod signing_keys;
 mod sweep;
 mod telephony_credentials;
 mod trunks;
+mod webhook_deliveries;
+mod webhook_keys;
+mod webhook_queue;
 mod writer;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use ringtrip_model::{
-    CredentialConnection, CredentialConnectionId, Generator, Secret, SigningKey,
-    TelephonyCredential, TelephonyCredentialId, Timestamp,
+    AccountId, CredentialConnection, CredentialConnectionId, Generator, Secret, SigningKey,
+    TelephonyCredential, TelephonyCredentialId, Timestamp, WebhookKey,
 };
 use sqlx::ConnectOptions;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 pub use self::backup::{BackupError, BackupSummary, back_up, restore};
-pub use self::call_events::StoredCallEvent;
+pub use self::call_events::{CallEventFilter, StoredCallEvent};
 pub use self::call_reports::{
     CallReport, CallReportRow, MAX_ACCOUNT_REPORTS_BYTES, MAX_REPORT_BYTES, MAX_REPORT_ID_BYTES,
     MAX_REPORT_ID_SEGMENTS, MAX_REPORT_SEGMENTS,
@@ -89,6 +93,10 @@ pub use self::telephony_credentials::{
     ChangedCredential, StatusFilter, TelephonyCredentialFilter, TelephonyCredentialTag,
 };
 pub use self::trunks::{TrunkFilter, TrunkOrder, TrunkSort};
+pub use self::webhook_deliveries::WebhookDeliveryFilter;
+pub use self::webhook_queue::{
+    LegBeginning, NewWebhook, QueuedWebhook, ToldEvent, ToldStep, WebhookContent,
+};
 pub use self::writer::WriteCounts;
 
 use self::api_keys::ActiveKey;
@@ -106,6 +114,8 @@ const CACHED_CREDENTIALS: usize = 50_000;
 const CACHED_CONNECTIONS: usize = 5_000;
 /// REST keys that are kept in memory.
 const CACHED_KEYS: usize = 10_000;
+/// Keys of tenants that are kept in memory.
+const CACHED_WEBHOOK_KEYS: usize = 1_000;
 
 /// Where a store keeps its tables and its key.
 #[derive(Debug, Clone)]
@@ -142,6 +152,9 @@ struct Inner {
     /// Folded user names. What a name leads to is checked at every use, so an entry may be stale.
     names: Coherent<String, UserName>,
     api_keys: Coherent<String, ActiveKey>,
+    webhook_keys: Coherent<AccountId, WebhookKey>,
+    /// Told when a webhook is to be sent again.
+    webhook_resent: Notify,
 }
 
 impl std::fmt::Debug for Inner {
@@ -227,6 +240,8 @@ impl Store {
                 connections: Coherent::new(CACHED_CONNECTIONS, ordered),
                 names: Coherent::new(CACHED_CREDENTIALS, ordered),
                 api_keys: Coherent::new(CACHED_KEYS, ordered),
+                webhook_keys: Coherent::new(CACHED_WEBHOOK_KEYS, ordered),
+                webhook_resent: Notify::new(),
             }),
             note: None,
         })

@@ -67,6 +67,12 @@ pub(crate) const SEALED: &[SealedTable] = &[
         id_type: IdType::Number,
         columns: &["auth_password"],
     },
+    SealedTable {
+        name: "webhook_keys",
+        id: "account_id",
+        id_type: IdType::Text,
+        columns: &["seed"],
+    },
 ];
 
 /// Columns of bytes that are not sealed: hashes, and proofs that a key is the right one.

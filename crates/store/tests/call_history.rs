@@ -4,8 +4,9 @@ mod support;
 
 use ringtrip_model::{
     AccountId, AudioCodec, CallEvent, CallEventKind, CallId, CallerId, CredentialConnectionId,
-    Digit, Direction, FieldErrorKind, HangupCause, HangupSource, LegId, LegQuality, LegRecord,
-    NodeId, TelephonyCredentialId, Time, Timestamp, VideoCodec,
+    CustomHeader, Digit, Direction, FieldErrorKind, HangupCause, HangupSource, Initiation, LegId,
+    LegQuality, LegRecord, NodeId, OfferedMedia, TelephonyCredentialId, Time, Timestamp,
+    VideoCodec,
 };
 use ringtrip_store::{
     Forgotten, MAX_ACCOUNT_REPORTS_BYTES, MAX_REPORT_BYTES, MAX_REPORT_ID_BYTES,
@@ -24,6 +25,7 @@ fn explanations(before: Timestamp) -> Forgotten {
         call_events: Some(before),
         call_reports: Some(before),
         call_records: None,
+        webhook_deliveries: None,
     }
 }
 
@@ -146,12 +148,25 @@ async fn texts_of_clients_are_kept_without_nul() {
 }
 
 fn initiated(account: AccountId, direction: Direction) -> CallEventKind {
-    CallEventKind::Initiated {
+    CallEventKind::Initiated(Box::new(Initiation {
         account,
+        connection: CredentialConnectionId::from_i64(7),
         direction,
-        from: "a".to_owned(),
+        caller: CallerId {
+            name: "A".to_owned(),
+            number: "a".to_owned(),
+        },
         to: "b\0".to_owned(),
-    }
+        offered: Some(OfferedMedia {
+            audio: vec![AudioCodec::Opus, AudioCodec::Pcmu],
+            video: true,
+        }),
+        custom_headers: vec![CustomHeader {
+            name: "X-Order".to_owned(),
+            value: "17\0".to_owned(),
+        }],
+        client_state: Some("c3RhdGU=".to_owned()),
+    }))
 }
 
 #[tokio::test]
@@ -251,6 +266,13 @@ async fn each_tenant_sees_the_events_of_its_own_legs() {
     );
     assert_eq!(all[0].detail["to"], "b\u{fffd}");
     assert_eq!(all[0].detail["direction"], "outbound");
+    assert_eq!(all[0].detail["caller_name"], "A");
+    assert_eq!(
+        all[0].detail["offered"],
+        serde_json::json!(["opus", "PCMU", "VP8"])
+    );
+    assert_eq!(all[0].detail["custom_headers"][0]["value"], "17\u{fffd}");
+    assert_eq!(all[0].detail["client_state"], "c3RhdGU=");
 }
 
 #[tokio::test]
@@ -465,6 +487,7 @@ async fn history_is_forgotten_by_age_in_many_small_writes() {
         call_events: 1198,
         call_reports: 2,
         call_records: 0,
+        webhook_deliveries: 0,
     };
     assert_eq!(pruned, expected);
     assert!(world.store.write_counts().requests - before >= 4);

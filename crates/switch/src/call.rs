@@ -15,7 +15,7 @@ use crate::event::History;
 use crate::hangup::{Ending, cause_of_failure, cause_of_refusal};
 use crate::ledger::Ledger;
 use crate::leg::{Leg, LegState, Profile, Role};
-use crate::record::{Introduction, shown_caller};
+use crate::record::{Introduction, initiation, shown_caller};
 use crate::route::{Asker, MAX_DESTINATION_BYTES, Plan, parse_destination, plan};
 use crate::settings::Settings;
 
@@ -235,6 +235,7 @@ impl Call {
             history: History::default(),
             outputs: VecDeque::new(),
         };
+        // What the caller offers belongs to the beginning that is told, and is not read yet.
         call.add_leg(profile, LegState::Offered);
         call.ask(leg, Ask::ReadOffer, MediaCommand::ReadOffer { leg, offer });
         Ok(call)
@@ -532,16 +533,8 @@ impl Call {
     }
 
     pub(crate) fn add_leg(&mut self, profile: Arc<Profile>, state: LegState) {
-        let leg = profile.id;
-        let kind = CallEventKind::Initiated {
-            account: profile.party.account,
-            direction: profile.role.direction(),
-            from: self.introduction.caller.number.clone(),
-            to: self.introduction.destination.clone(),
-        };
         self.ledger.open(Arc::clone(&profile));
         self.legs.push(Leg::new(profile, state));
-        self.tell(leg, kind);
     }
 
     pub(crate) fn command(&mut self, command: LegCommand) {
@@ -556,8 +549,24 @@ impl Call {
         self.outputs.push_back(output);
     }
 
+    /// Tells a step of a leg; its beginning comes first, with or without what it offers.
     pub(crate) fn tell(&mut self, leg: LegId, kind: CallEventKind) {
+        self.tell_beginning(leg, None);
         let event = self.history.next(self.id, Some(leg), self.now, kind);
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    /// Tells that a leg begins, unless it was told.
+    pub(crate) fn tell_beginning(&mut self, leg: LegId, offered: Option<OfferedMedia>) {
+        let Some(leg) = self.legs.iter_mut().find(|other| other.id() == leg) else {
+            return;
+        };
+        if std::mem::replace(&mut leg.begun, true) {
+            return;
+        }
+        let initiation = initiation(&self.introduction, &leg.profile, offered);
+        let kind = CallEventKind::Initiated(Box::new(initiation));
+        let event = self.history.next(self.id, Some(leg.id()), self.now, kind);
         self.outputs.push_back(Output::Event(event));
     }
 
@@ -581,6 +590,7 @@ impl Call {
         let State::Reading = self.state else {
             return;
         };
+        self.tell_beginning(self.caller(), Some(offered.clone()));
         match &self.destination {
             Destination::User(user) => {
                 let request = RouteRequest {

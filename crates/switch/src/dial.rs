@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ringtrip_model::{
     CallEventKind, CallSnapshot, CustomHeader, HangupCause, HangupSource, LegCommand, LegId,
-    MediaCommand, NegotiatedMedia, SdpAnswer, SdpOffer, SnapshotLeg, Time,
+    MediaCommand, NegotiatedMedia, OfferedMedia, SdpAnswer, SdpOffer, SnapshotLeg, Time,
 };
 
 use crate::ask::Ask;
@@ -97,6 +97,11 @@ impl Call {
                 started: self.now,
             };
             self.add_leg(Arc::new(profile), LegState::Preparing);
+            let offered = OfferedMedia {
+                audio: audio.clone(),
+                video,
+            };
+            self.tell_beginning(leg, Some(offered));
             let command = MediaCommand::MakeOffer {
                 leg,
                 like,

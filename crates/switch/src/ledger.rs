@@ -10,7 +10,7 @@ use ringtrip_model::{
 use crate::call::Output;
 use crate::event::History;
 use crate::leg::{Profile, Role};
-use crate::record::{End, Introduction, Talk, record};
+use crate::record::{End, Introduction, Talk, initiation, record};
 use crate::settings::Settings;
 
 /// Notes outputs as they are taken and events as they come, and nothing else.
@@ -38,8 +38,10 @@ struct Entry {
     alive: bool,
     /// The media engine carries it.
     anchored: bool,
-    /// It is part of the history.
+    /// Others know of it.
     begun: bool,
+    /// Its beginning is part of the history.
+    told: bool,
     /// Its end is part of the history.
     ended: Option<End>,
     answered: Option<Time>,
@@ -73,6 +75,7 @@ impl Ledger {
             alive: is_caller,
             anchored: false,
             begun: is_caller,
+            told: false,
             ended: None,
             answered: None,
             recorded: false,
@@ -108,6 +111,7 @@ impl Ledger {
                     return;
                 };
                 entry.begun = true;
+                entry.told = true;
                 if let CallEventKind::Answered = event.kind {
                     entry.answered = Some(event.time);
                 }
@@ -198,16 +202,18 @@ impl Ledger {
             .iter()
             .filter(|entry| entry.begun && entry.ended.is_none())
         {
-            let kind = CallEventKind::Hangup {
+            let mut tell = |kind| {
+                let event = history.next(self.call, Some(entry.profile.id), now, kind);
+                words.push(Output::Event(event));
+            };
+            if !entry.told {
+                let initiation = initiation(&self.introduction, &entry.profile, None);
+                tell(CallEventKind::Initiated(Box::new(initiation)));
+            }
+            tell(CallEventKind::Hangup {
                 cause,
                 source: HangupSource::Server,
-            };
-            words.push(Output::Event(history.next(
-                self.call,
-                Some(entry.profile.id),
-                now,
-                kind,
-            )));
+            });
         }
         for entry in self
             .legs

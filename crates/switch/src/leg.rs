@@ -61,6 +61,8 @@ pub(crate) struct Leg {
     pub(crate) has_media: bool,
     /// Whether its media came up; may happen just before the leg is active.
     pub(crate) connected: bool,
+    /// Whether its beginning is part of the history.
+    pub(crate) begun: bool,
 }
 
 /// Where a leg stands.
@@ -220,6 +222,7 @@ impl Leg {
             asks: Asks::default(),
             has_media: false,
             connected: false,
+            begun: false,
         }
     }
 

@@ -1,11 +1,11 @@
 //! The record of an ended leg, and what the two sides of a call are told about each other.
 
 use ringtrip_model::{
-    CallId, CallerId, CustomHeader, HangupCause, HangupSource, LegParty, LegRecord,
-    NegotiatedMedia, Time,
+    CallId, CallerId, CustomHeader, HangupCause, HangupSource, Initiation, LegParty, LegRecord,
+    MAX_TOLD_HEADERS_BYTES, NegotiatedMedia, OfferedMedia, Time,
 };
 
-use crate::leg::Profile;
+use crate::leg::{Profile, Role};
 use crate::settings::Settings;
 
 /// What the caller brought along: the same for all legs of the call.
@@ -36,6 +36,36 @@ pub(crate) fn shown_caller(wished: CallerId, party: &LegParty) -> CallerId {
         wished.name
     };
     CallerId { name, number }
+}
+
+/// Tells how a leg begins.
+pub(crate) fn initiation(
+    introduction: &Introduction,
+    profile: &Profile,
+    offered: Option<OfferedMedia>,
+) -> Initiation {
+    let mut bytes = 0;
+    let headers = introduction.custom_headers.iter().take_while(|header| {
+        bytes += header.name.len() + header.value.len();
+        bytes <= MAX_TOLD_HEADERS_BYTES
+    });
+    let client_state = match profile.role {
+        Role::Caller => introduction.client_state.as_ref(),
+        Role::Device => None,
+    };
+    Initiation {
+        account: profile.party.account,
+        connection: profile.party.connection,
+        direction: profile.role.direction(),
+        caller: introduction.caller.clone(),
+        to: introduction.destination.clone(),
+        offered,
+        custom_headers: headers.cloned().collect(),
+        // Half of it would say something else.
+        client_state: client_state
+            .filter(|state| state.len() <= MAX_TOLD_HEADERS_BYTES)
+            .cloned(),
+    }
 }
 
 /// How an answered leg talked.

@@ -72,11 +72,23 @@ fn the_history_tells_every_step() {
         .events()
         .map(|event| (event.leg.unwrap(), event.kind.clone()))
         .collect();
-    let initiated = |direction| CallEventKind::Initiated {
-        account: desk.scene.caller.account,
-        direction,
-        from: "+15550100".to_owned(),
-        to: "bob".to_owned(),
+    let initiated = |direction| {
+        CallEventKind::Initiated(Box::new(Initiation {
+            account: desk.scene.caller.account,
+            connection: desk.scene.caller.connection,
+            direction,
+            caller: CallerId {
+                name: "Alice".to_owned(),
+                number: "+15550100".to_owned(),
+            },
+            to: "bob".to_owned(),
+            offered: Some(OfferedMedia {
+                audio: AudioCodec::ALL.to_vec(),
+                video: false,
+            }),
+            custom_headers: Vec::new(),
+            client_state: None,
+        }))
     };
     let hangup = CallEventKind::Hangup {
         cause: HangupCause::NormalClearing,

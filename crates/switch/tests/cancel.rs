@@ -84,3 +84,49 @@ fn a_cancel_before_any_device_was_told_commands_none() {
     assert_eq!(desk.records().count(), 3);
     desk.over();
 }
+
+#[test]
+fn a_leg_that_ends_before_its_offer_is_read_still_has_a_beginning() {
+    let mut desk = Desk::silent(Scene::default());
+    desk.hang_up(desk.a);
+    let kinds: Vec<_> = desk.events().map(|event| event.kind.clone()).collect();
+    let [
+        CallEventKind::Initiated(begun),
+        CallEventKind::Hangup { cause, .. },
+    ] = &kinds[..]
+    else {
+        panic!("{kinds:?}");
+    };
+    assert_eq!(begun.offered, None);
+    assert_eq!(begun.connection, desk.scene.caller.connection);
+    assert_eq!(*cause, HangupCause::OriginatorCancel);
+    desk.serve_all();
+    desk.over();
+}
+
+#[test]
+fn what_an_application_hands_through_is_told_up_to_a_limit() {
+    let header = |size| CustomHeader {
+        name: "X-A".to_owned(),
+        value: "v".repeat(size),
+    };
+    let mut desk = Scene {
+        headers: vec![header(1000), header(3000), header(100)],
+        client_state: Some("c".repeat(MAX_TOLD_HEADERS_BYTES + 1)),
+        ..Scene::default()
+    }
+    .dial();
+    let begun: Vec<_> = desk
+        .events()
+        .filter_map(|event| {
+            if let CallEventKind::Initiated(begun) = &event.kind {
+                Some((begun.custom_headers.len(), begun.client_state.clone()))
+            } else {
+                None
+            }
+        })
+        .collect();
+    assert_eq!(begun, [(2, None), (2, None)]);
+    desk.hang_up(desk.a);
+    desk.over();
+}

@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod balance;
+mod call_events;
 mod call_report;
 mod connections;
 mod contract;
@@ -28,4 +29,5 @@ mod support;
 mod telephony_credentials;
 mod trunks;
 mod voice_sdk_call_reports;
+mod webhook_deliveries;
 mod whoami;

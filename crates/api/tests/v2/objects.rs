@@ -78,6 +78,9 @@ pub(crate) async fn object_of_alices(world: &World, path: &str) -> String {
             let body = json!({"name": name, "host": "sip.carrier.example"});
             world.post(&world.alice, "/v2/trunks", body).await.id()
         }
+        "webhook_deliveries" => {
+            crate::webhook_deliveries::delivered(world, &world.alice, 1, None).await
+        }
         other => {
             panic!("this test does not know how to make one of the {other}: add it to objects.rs")
         }

@@ -1,12 +1,12 @@
 //! Takes records and events off the signalling task and writes them in bulk.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use ringtrip_model::{CallEvent, CallEventKind, LegRecord, Timestamp};
 use ringtrip_store::{Store, StoreError};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
@@ -38,14 +38,27 @@ enum Entry {
 pub(crate) struct History {
     queue: mpsc::Sender<Entry>,
     metrics: Arc<Metrics>,
+    /// The calendar time of the last event, in microseconds.
+    latest: Arc<AtomicI64>,
 }
 
 impl History {
     /// Starts the writing task. It ends, with everything written, once every [`History`] is dropped.
-    pub(crate) fn start(store: Store, metrics: Arc<Metrics>) -> (Self, JoinHandle<()>) {
+    /// `written` is told whenever the store holds more.
+    pub(crate) fn start(
+        store: Store,
+        metrics: Arc<Metrics>,
+        written: Arc<Notify>,
+    ) -> (Self, JoinHandle<()>) {
         let (queue, entries) = mpsc::channel(QUEUE);
-        let writer = tokio::spawn(write(store, entries, Arc::clone(&metrics)));
-        (Self { queue, metrics }, writer)
+        let writer = tokio::spawn(write(store, entries, Arc::clone(&metrics), written));
+        let latest = Arc::default();
+        let history = Self {
+            queue,
+            metrics,
+            latest,
+        };
+        (history, writer)
     }
 
     /// Queues the record of an ended leg.
@@ -61,13 +74,24 @@ impl History {
             QUEUE / 2
         };
         if self.queue.capacity() > reserved {
-            let at = clock.wall_at(event.time);
+            let at = self.in_order(clock.wall_at(event.time));
             self.push(Entry::Event(event, at));
         } else {
             self.metrics
                 .history_dropped_total
                 .fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Keeps the order of events in their calendar times: two clocks are read for each, a moment apart. A
+    /// system clock that was set back goes its own way.
+    fn in_order(&self, at: Timestamp) -> Timestamp {
+        let latest = self.latest.load(Ordering::Relaxed);
+        if (0..1_000_000).contains(&(latest - at.as_micros())) {
+            return Timestamp::from_micros(latest);
+        }
+        self.latest.store(at.as_micros(), Ordering::Relaxed);
+        at
     }
 
     fn push(&self, entry: Entry) {
@@ -82,7 +106,7 @@ impl History {
 
 const fn is_milestone(kind: &CallEventKind) -> bool {
     match kind {
-        CallEventKind::Initiated { .. }
+        CallEventKind::Initiated(_)
         | CallEventKind::Answered
         | CallEventKind::Bridged { .. }
         | CallEventKind::Hangup { .. } => true,
@@ -100,7 +124,12 @@ const fn is_milestone(kind: &CallEventKind) -> bool {
     }
 }
 
-async fn write(store: Store, mut entries: mpsc::Receiver<Entry>, metrics: Arc<Metrics>) {
+async fn write(
+    store: Store,
+    mut entries: mpsc::Receiver<Entry>,
+    metrics: Arc<Metrics>,
+    written: Arc<Notify>,
+) {
     let mut waiting = Vec::with_capacity(BULK);
     while entries.recv_many(&mut waiting, BULK).await > 0 {
         if waiting.len() < BULK && !entries.is_closed() {
@@ -124,6 +153,7 @@ async fn write(store: Store, mut entries: mpsc::Receiver<Entry>, metrics: Arc<Me
             .leg_records_total
             .fetch_add(records.len() as u64, Ordering::Relaxed);
         retry("call events", || store.insert_call_events(&events)).await;
+        written.notify_one();
     }
 }
 

@@ -13,6 +13,7 @@ mod media;
 pub(crate) mod retention;
 mod switch;
 mod verto;
+pub(crate) mod webhooks;
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};

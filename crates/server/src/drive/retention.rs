@@ -19,6 +19,7 @@ pub(crate) struct Retention {
     call_events: u32,
     call_reports: u32,
     call_records: u32,
+    webhook_deliveries: u32,
 }
 
 impl Retention {
@@ -27,6 +28,7 @@ impl Retention {
             call_events: config.retention_call_events_days,
             call_reports: config.retention_call_reports_days,
             call_records: config.retention_call_records_days,
+            webhook_deliveries: config.retention_webhook_deliveries_days,
         }
     }
 
@@ -35,6 +37,7 @@ impl Retention {
             call_events: before(now, self.call_events),
             call_reports: before(now, self.call_reports),
             call_records: before(now, self.call_records),
+            webhook_deliveries: before(now, self.webhook_deliveries),
         }
     }
 }

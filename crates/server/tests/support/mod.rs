@@ -8,6 +8,7 @@ pub(crate) mod http;
 pub(crate) mod installation;
 pub(crate) mod phone;
 pub(crate) mod process;
+pub(crate) mod receiver;
 pub(crate) mod site;
 pub(crate) mod tls;
 

@@ -67,8 +67,8 @@ impl Checks {
     pub(crate) fn event(&mut self, event: &CallEvent) {
         let Some(leg) = event.leg else { return };
         match &event.kind {
-            CallEventKind::Initiated { direction, .. } => {
-                let caller = *direction == Direction::Outbound;
+            CallEventKind::Initiated(initiation) => {
+                let caller = initiation.direction == Direction::Outbound;
                 let (role, state) = if caller {
                     ("caller", "offered")
                 } else {

@@ -204,6 +204,7 @@ changes! {
     1 "0001_first_call";
     2 "0002_profiles_and_trunks";
     3 "0003_numbers";
+    4 "0004_webhooks";
     6 "0006_operations";
     7 "0007_idempotency";
 }

@@ -185,7 +185,7 @@ impl Audit {
                     "{leg} has a life after its end: {:?}",
                     event.kind
                 );
-                let begins = matches!(event.kind, CallEventKind::Initiated { .. });
+                let begins = matches!(event.kind, CallEventKind::Initiated(_));
                 assert_ne!(
                     begins, track.told_begin,
                     "{leg} begins with {:?}",

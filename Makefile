@@ -82,6 +82,10 @@ test-schemathesis: binary e2e-needs $(SCHEMATHESIS)
 .PHONY: e2e
 e2e: test-e2e ## Run the tests with real clients only (TESTS="tests/hold.test.js" for some)
 
+.PHONY: compatibility
+compatibility: ## Run the official SDKs and write docs/compatibility.md
+	@RINGTRIP_COMPATIBILITY=write $(MAKE) --no-print-directory test-e2e TESTS=tests/sdks.test.js
+
 .PHONY: bench
 bench: build ## Measure CPU per unit of work and print the table
 	$(CARGO) build --release --package ringtrip-bench

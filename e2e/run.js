@@ -1,5 +1,5 @@
-// Runs the end-to-end tests: starts one server, one Chromium and one page server, then the Node tests and the
-// Python tests against them. Arguments name Node test files and leave the Python tests out.
+// Runs the end-to-end tests: starts one server, one Chromium and one page server, then the tests against them.
+// Arguments name test files.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -22,13 +22,9 @@ async function main(args) {
   const chosen = args.filter((arg) => !arg.startsWith('-'));
   const options = args.filter((arg) => arg.startsWith('-'));
   const files = chosen.length ? chosen : (await readdir(join(E2E, 'tests'))).filter((name) => name.endsWith('.test.js')).sort().map((name) => `tests/${name}`);
-  const python = join(E2E, '.venv', 'bin', 'python');
-  const withPython = chosen.length === 0 && options.length === 0;
-  if (withPython) {
-    await access(python).catch(() => {
-      throw new Error('there is no e2e/.venv: run "make e2e", which makes it');
-    });
-  }
+  await access(join(E2E, '.venv', 'bin', 'python')).catch(() => {
+    throw new Error('there is no e2e/.venv: run "make e2e", which makes it');
+  });
 
   await rm(OUTPUT, { recursive: true, force: true });
   const server = await Server.start();
@@ -41,13 +37,7 @@ async function main(args) {
     const env = { RINGTRIP_E2E: setting };
     const node = await run(process.execPath, ['--test', '--test-concurrency=1', '--test-reporter=spec', ...options, ...files], env);
     if (node !== 0) {
-      failures.push(`the Node tests (${node})`);
-    }
-    if (withPython) {
-      const result = await run(python, ['-m', 'unittest', 'discover', '--verbose', '--start-directory', 'python'], env);
-      if (result !== 0) {
-        failures.push(`the Python tests (${result})`);
-      }
+      failures.push(`the tests (${node})`);
     }
   } finally {
     await browser.close();

@@ -116,14 +116,22 @@ pub(crate) fn record<T>(read: impl Fn(&mut Fields<'_>) -> Result<T, FieldErrors>
     let faults = run(&Map::new(), Some(&mut properties));
     let mut object = json!({"type": "object", "properties": properties});
     for fault in faults {
-        let (parent, key) = fault.pointer.rsplit_once('/').unwrap_or_default();
-        if fault.kind == FieldErrorKind::Missing
-            && let Some(Value::Object(parent)) = object.pointer_mut(&schema_pointer(parent))
-        {
-            let required = parent.entry("required").or_insert_with(|| json!([]));
-            if let Value::Array(required) = required {
-                required.push(key.into());
+        if fault.kind != FieldErrorKind::Missing {
+            continue;
+        }
+        // An object with a required field is required itself.
+        let mut pointer = fault.pointer.as_ref();
+        while let Some((parent, key)) = pointer.rsplit_once('/') {
+            if let Some(Value::Object(parent)) = object.pointer_mut(&schema_pointer(parent)) {
+                let required = parent.entry("required").or_insert_with(|| json!([]));
+                if let Value::Array(required) = required
+                    && !required.iter().any(|known| known == key)
+                {
+                    required.push(key.into());
+                    required.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
+                }
             }
+            pointer = parent;
         }
     }
     let mut pointers = Vec::new();
@@ -131,7 +139,10 @@ pub(crate) fn record<T>(read: impl Fn(&mut Fields<'_>) -> Result<T, FieldErrors>
     for pointer in pointers {
         let refuses = |value: Value| {
             let faults = run(&body_with(&pointer, value), None);
-            faults.iter().any(|fault| fault.pointer == pointer)
+            faults.iter().any(|fault| {
+                let inside = fault.pointer.strip_prefix(pointer.as_str());
+                inside.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            })
         };
         if let Some(Value::Object(schema)) = object.pointer_mut(&schema_pointer(&pointer)) {
             if refuses(Value::Null) {

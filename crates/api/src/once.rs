@@ -61,11 +61,11 @@ impl UnderWay {
     /// Lets a create begin; nothing if the same one is under way.
     fn begin<'a>(&'a self, id: &'a str) -> Option<Turn<'a>> {
         let mut under_way = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let turn = Turn {
+        // A turn that is not taken must not be made: it would end the other one.
+        under_way.insert(id.to_owned()).then(|| Turn {
             under_way: self,
             id,
-        };
-        under_way.insert(id.to_owned()).then_some(turn)
+        })
     }
 }
 

@@ -4,7 +4,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use ringtrip_model::{
-    AccountId, FieldErrors, Generator, MAX_LABEL_CHARS, MAX_PUSH_MATERIAL_BYTES,
+    AccountId, FieldErrorKind, FieldErrors, Generator, MAX_LABEL_CHARS, MAX_PUSH_MATERIAL_BYTES,
     MobilePushCredential, MobilePushCredentialId, NewMobilePushCredential, PushMaterial,
     PushPlatform, Secret, Timestamp,
 };
@@ -109,10 +109,13 @@ fn read_new(
             if sent != Sent::Refused {
                 fields.missing("type");
             }
-            if alias.trim().is_empty() {
-                fields.missing("alias");
-            }
-            Err(FieldErrors(Vec::new()))
+            // What is wrong whichever platform it is for.
+            let read =
+                NewMobilePushCredential::ios(account, alias, certificate, private_key, now, rng);
+            let mut faults = read.err().map_or(Vec::new(), |faults| faults.0);
+            faults
+                .retain(|fault| fault.kind != FieldErrorKind::Missing || fault.pointer == "/alias");
+            Err(FieldErrors(faults))
         }
     }
 }

@@ -386,6 +386,8 @@ impl Courier {
             }
         }
         self.outputs.push_back(Output::Drop { number });
+        // It need not be the endpoint that brought this about.
+        self.give_turn(connection);
         self.forget_if_idle(connection);
     }
 

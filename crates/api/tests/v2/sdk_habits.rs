@@ -1,5 +1,7 @@
 //! What the official SDKs were seen to put on the wire.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use axum::body::Body;
 use axum::http::Request;
 use serde_json::json;
@@ -62,6 +64,12 @@ impl Sdk {
         body: Option<String>,
         accept: &str,
     ) -> Answer {
+        // None of them is the repetition of another.
+        static SENT: AtomicU32 = AtomicU32::new(0);
+        let key = format!(
+            "stainless-node-retry-{}",
+            SENT.fetch_add(1, Ordering::Relaxed)
+        );
         let mut request = Request::builder()
             .method(method)
             .uri(path)

@@ -80,7 +80,7 @@ impl Sdk {
             .header("x-stainless-lang", self.name)
             .header("x-stainless-retry-count", "0")
             .header("x-stainless-timeout", "60")
-            .header("idempotency-key", "stainless-node-retry-1");
+            .header("idempotency-key", key);
         let body = match body {
             Some(body) => {
                 request = request.header("content-type", "application/json");

@@ -117,6 +117,10 @@ async fn serve(
         line.clear();
         stream.read_line(&mut line).await?;
         let Some((name, value)) = line.trim_end().split_once(':') else {
+            if line != "\r\n" {
+                // Its sender died before it had said everything.
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
             break;
         };
         received

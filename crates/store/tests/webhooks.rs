@@ -110,7 +110,7 @@ async fn queue(world: &World, webhook: &NewWebhook) -> QueuedWebhook {
         .store
         .queue_webhooks(vec![webhook.clone()], webhook.call_event, NOW)
         .await;
-    queued.unwrap().remove(0)
+    queued.expect("what a test prepares is read").remove(0)
 }
 
 fn attempt(at: i64, error: Option<WebhookError>) -> WebhookAttempt {

@@ -2,6 +2,7 @@
 //! sends it. Whose turn it is, [`Courier`] decides.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -183,9 +184,9 @@ impl Task {
         > = BTreeMap::new();
         for event in &events {
             let key = (event.account, event.connection);
-            if !connections.contains_key(&key) {
+            if let Entry::Vacant(unknown) = connections.entry(key) {
                 let connection = store.credential_connection(key.0, key.1).await?;
-                connections.insert(key, connection.filter(|found| url(found, 1).is_some()));
+                unknown.insert(connection.filter(|found| url(found, 1).is_some()));
             }
         }
         // Each with the event before it, told or not.

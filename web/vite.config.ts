@@ -3,6 +3,8 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   plugins: [react()],
+  // The server puts the nonce of each answer here, and into its Content-Security-Policy.
+  html: { cspNonce: '__CSP_NONCE__' },
   build: {
     target: 'es2022',
     // These know light-dark() themselves. Lowering it would break the colour switch, which sets color-scheme at run time.

@@ -11,11 +11,14 @@ import { theme } from './theme';
 const root = document.getElementById('root');
 if (root === null) throw new Error('index.html has no element with the id "root"');
 
+// Without it the browser refuses the style elements that the component library makes.
+const nonce = document.querySelector<HTMLMetaElement>('meta[property="csp-nonce"]')?.nonce ?? '';
+
 const phone = new Phone(createSdkClient, socketTap);
 
 createRoot(root).render(
   <StrictMode>
-    <MantineProvider theme={theme} defaultColorScheme="auto">
+    <MantineProvider theme={theme} defaultColorScheme="auto" getStyleNonce={() => nonce}>
       <PhonePage phone={phone} />
     </MantineProvider>
   </StrictMode>,

@@ -1,18 +1,21 @@
-//! Who is asking: the bearer key of a request.
+//! Who is asking: the bearer key of a request, or the person whom the portal let through.
 
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
-use ringtrip_model::{AccountId, PlainApiKey};
+use ringtrip_model::{AccountId, Actor, PlainApiKey};
+use ringtrip_store::{KeyIdentity, Trail};
 
 use crate::Api;
 use crate::error::{ApiError, AuthFailure};
 use crate::limits::Shown;
 use crate::operation::{Input, Operation};
 use crate::peer::Peer;
+use crate::portal::Member;
 
-/// The tenant whose key came with the request. A handler that takes one cannot run without a key.
+/// The tenant whose key, or whose member, came with the request. A handler that takes one cannot run
+/// without either.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Caller {
     pub(crate) account: AccountId,
@@ -22,6 +25,12 @@ impl FromRequestParts<Api> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
+        if let Some(member) = parts.extensions.get::<Member>() {
+            Trail::identify_current(member.account, || member.actor.clone());
+            return Ok(Self {
+                account: member.account,
+            });
+        }
         let peer = Peer::of(parts);
         let shown = Shown::of(parts);
         let failed = |failure: AuthFailure| {
@@ -35,15 +44,19 @@ impl FromRequestParts<Api> for Caller {
             Err(failure) => return Err(failed(failure)),
         };
         api.limits().admit(peer, &key, api.now())?;
-        match api.store().identify_api_key(&key).await? {
-            Some(account) => {
-                api.limits().take_key(&key, &shown, api.now())?;
-                Ok(Self { account })
-            }
-            None => Err(failed(AuthFailure::Unknown {
+        let Some(known) = api.store().identify_api_key(&key, api.now()).await? else {
+            return Err(failed(AuthFailure::Unknown {
                 lookup: key.lookup().to_owned(),
-            })),
-        }
+            }));
+        };
+        let KeyIdentity {
+            account,
+            key: id,
+            name,
+        } = known;
+        Trail::identify_current(account, || Actor::ApiKey { id, name });
+        api.limits().take_key(&key, &shown, api.now())?;
+        Ok(Self { account })
     }
 }
 

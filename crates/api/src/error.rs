@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use tracing::error;
 
 use crate::operation::{common_headers, schema_of};
+use crate::portal::PortalRefusal;
 
 /// Why a request is not answered with what it asked for.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +102,9 @@ pub enum ApiError {
     /// A token could not be signed.
     #[error("a token could not be signed")]
     Sign(#[source] TokenError),
+    /// The portal refuses it.
+    #[error(transparent)]
+    Portal(PortalRefusal),
     /// A handler panicked.
     #[error("a handler panicked")]
     Panicked,
@@ -149,6 +153,7 @@ impl From<StoreError> for ApiError {
             // The key's account is gone, and everything it owned with it.
             StoreError::UnknownAccount => Self::NotFound,
             StoreError::Repeated => Self::BeingProcessed,
+            StoreError::NotAllowed => Self::Portal(PortalRefusal::Forbidden(None)),
             StoreError::Unavailable { .. } | StoreError::Corrupt { .. } => Self::Store(error),
         }
     }
@@ -265,6 +270,7 @@ impl ApiError {
             Self::TooManyRequests { .. } | Self::TooManyUploads | Self::ReportsFull(_) => {
                 StatusCode::TOO_MANY_REQUESTS
             }
+            Self::Portal(refusal) => refusal.status(),
             Self::Store(StoreError::Unavailable { .. }) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(_) | Self::Sign(_) | Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -376,6 +382,10 @@ impl ApiError {
                     }
                 },
             ),
+            Self::Portal(refusal) => {
+                let (code, title, detail) = refusal.words();
+                Item::new(code, title, detail)
+            }
             Self::Store(StoreError::Unavailable { .. }) => Item::new(
                 "10007",
                 "Service unavailable",
@@ -436,6 +446,11 @@ impl IntoResponse for ApiError {
             }
             Self::TooManyRequests { wait_secs } => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(wait_secs));
+            }
+            Self::Portal(refusal) => {
+                if let Some(seconds) = refusal.retry_after() {
+                    headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+                }
             }
             // Room comes when old reports are deleted, but clients honour no more than a minute.
             Self::ReportsFull(_) => {

@@ -22,10 +22,10 @@ use axum::response::{IntoResponse, Response};
 use tower::Service;
 use tracing::error;
 
-use crate::Api;
 use crate::error::ApiError;
 use crate::limits::Shown;
 use crate::peer::Peer;
+use crate::{Api, portal};
 
 /// What a page of another origin may read of an answer's headers.
 const EXPOSED: &str = "x-request-id, retry-after, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, idempotent-replayed";
@@ -60,57 +60,40 @@ impl Service<Request> for Front {
     }
 }
 
-async fn answer(api: &Api, mut routes: Router, mut request: Request) -> Response {
+async fn answer(api: &Api, routes: Router, mut request: Request) -> Response {
     let asks_options = request.method() == Method::OPTIONS;
+    if let Some(path) = plain_path(request.uri().path()) {
+        *request.uri_mut() = with_path(request.uri(), &path);
+    }
+    // A browser adds the cookies of the portal by itself, so only the portal's own pages may speak to it.
+    let is_open = !is_portal(request.uri().path());
     let mut shown = Shown::default();
-    let mut response = if asks_options
+    let mut response = if is_open
+        && asks_options
         && request
             .headers()
             .contains_key(ACCESS_CONTROL_REQUEST_METHOD)
     {
         preflight(&request)
     } else {
-        if let Some(path) = plain_path(request.uri().path()) {
-            *request.uri_mut() = with_path(request.uri(), &path);
-        }
         shown = Shown::begin(request.extensions_mut());
-        if let Err(error) = count_keyless(api, &request, &shown) {
-            return finish(api, error.into_response(), &shown);
-        }
-        let handled = {
-            let mut handling = pin!(async { routes.call(request).await });
-            poll_fn(
-                |cx| match catch_unwind(AssertUnwindSafe(|| handling.as_mut().poll(cx))) {
-                    Ok(poll) => poll.map(Ok),
-                    Err(panic) => Poll::Ready(Err(panic)),
-                },
-            )
-            .await
-        };
-        match handled {
-            Ok(Ok(response)) => response,
-            Err(panic) => {
-                api.count_panic();
-                let message = panic
-                    .downcast_ref::<&str>()
-                    .copied()
-                    .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-                    .unwrap_or("no message");
-                error!(panic = message, "a request handler panicked");
-                ApiError::Panicked.into_response()
-            }
+        match count_keyless(api, &request, &shown) {
+            Ok(()) => handle(api, routes, request).await,
+            Err(error) => error.into_response(),
         }
     };
     if asks_options && response.status() == StatusCode::METHOD_NOT_ALLOWED {
         response = options(response);
     }
-    finish(api, response, &shown)
+    finish(api, response, is_open, &shown)
 }
 
-/// Counts a request that brings no key against its source. Call reports have bounds of their own, and
+/// Counts a request that brings no key against its source; the portal looks at none. Call reports have bounds of their own, and
 /// many people whose calls end behind one address are no flood.
 fn count_keyless(api: &Api, request: &Request, shown: &Shown) -> Result<(), ApiError> {
-    if request.headers().contains_key(AUTHORIZATION) || request.uri().path() == "/call_report" {
+    let path = request.uri().path();
+    let brings_key = request.headers().contains_key(AUTHORIZATION) && !is_portal(path);
+    if brings_key || path == "/call_report" {
         return Ok(());
     }
     let peer = request.extensions().get().copied();
@@ -119,18 +102,65 @@ fn count_keyless(api: &Api, request: &Request, shown: &Shown) -> Result<(), ApiE
 }
 
 /// Gives an answer the headers that all have.
-fn finish(api: &Api, mut response: Response, shown: &Shown) -> Response {
+fn finish(api: &Api, mut response: Response, is_open: bool, shown: &Shown) -> Response {
     let headers = response.headers_mut();
     shown.write(headers);
-    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    headers.insert(
-        ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static(EXPOSED),
-    );
+    if is_open {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        headers.insert(
+            ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static(EXPOSED),
+        );
+    }
     // Nearly every answer shows a password or a token, and none of the others is worth keeping.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_REQUEST_ID, api.request_id());
     response
+}
+
+fn is_portal(path: &str) -> bool {
+    path == "/portal" || path.starts_with("/portal/")
+}
+
+/// Has a request handled; a panic becomes an answer.
+async fn handle(api: &Api, routes: Router, request: Request) -> Response {
+    let handled = {
+        let mut handling = pin!(pass(api, routes, request));
+        poll_fn(
+            |cx| match catch_unwind(AssertUnwindSafe(|| handling.as_mut().poll(cx))) {
+                Ok(poll) => poll.map(Ok),
+                Err(panic) => Poll::Ready(Err(panic)),
+            },
+        )
+        .await
+    };
+    match handled {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => error.into_response(),
+        Err(panic) => {
+            api.count_panic();
+            let message = panic
+                .downcast_ref::<&str>()
+                .copied()
+                .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+                .unwrap_or("no message");
+            error!(panic = message, "a request handler panicked");
+            ApiError::Panicked.into_response()
+        }
+    }
+}
+
+/// Passes a request to its route; one of the portal's for `/v2` under the name of its person.
+async fn pass(api: &Api, mut routes: Router, request: Request) -> Result<Response, ApiError> {
+    let (request, passage) = portal::enter(api, request).await?;
+    let response = match routes.call(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    match passage {
+        Some(passage) => passage.leave(response).await,
+        None => Ok(response),
+    }
 }
 
 /// Answers a CORS preflight: any origin may send any method with any headers, since only the bearer
@@ -231,6 +261,7 @@ mod tests {
                 generator: rng,
                 billing: crate::Billing::default(),
                 limits: RateLimits::default(),
+                portal: crate::PortalConfig::default(),
             },
         )
     }

@@ -7,9 +7,15 @@
 //!
 //! ```no_run
 //! # use axum::{Router, routing::get};
-//! # use ringtrip_api::{Api, ApiConfig, Billing, Clock, RateLimits};
+//! # use ringtrip_api::{Api, ApiConfig, Billing, Clock, PortalConfig, RateLimits};
 //! # fn app(store: ringtrip_store::Store, bus: ringtrip_cluster::Bus, clock: Clock, generator: ringtrip_model::Generator) -> Router {
-//! let config = ApiConfig { clock, generator, billing: Billing::default(), limits: RateLimits::default() };
+//! let config = ApiConfig {
+//!     clock,
+//!     generator,
+//!     billing: Billing::default(),
+//!     limits: RateLimits::default(),
+//!     portal: PortalConfig::default(),
+//! };
 //! let api = Api::new(store, bus, config);
 //! Router::new().route("/livez", get(async || "alive")).fallback_service(ringtrip_api::router(api))
 //! # }
@@ -18,6 +24,7 @@
 //! Mount [`router`] as the fallback of the node's router, not by `merge`: it answers **every** path, unknown
 //! ones with an error in the envelope, and it takes paths with repeated or trailing slashes.
 
+mod audit;
 mod auth;
 mod call_report;
 mod error;
@@ -31,6 +38,7 @@ mod openapi;
 mod operation;
 mod page;
 mod peer;
+mod portal;
 mod query;
 mod respond;
 mod router;
@@ -48,13 +56,18 @@ pub use error::{ApiError, AuthFailure, Place};
 pub use limits::RateLimits;
 pub use openapi::document;
 pub use peer::Peer;
+pub use portal::{
+    PORTAL_ROUTES, PortalAccess, PortalConfig, PortalRefusal, PortalRoute, SignUp, invitation_url,
+};
 use ringtrip_cluster::Bus;
 use ringtrip_model::{Generator, Money, Timestamp};
 use ringtrip_store::Store;
 pub use router::{Access, ROUTES, Route, router};
 
+use crate::audit::Readings;
 use crate::limits::Limits;
 use crate::once::UnderWay;
+use crate::portal::Portal;
 use crate::uploads::Uploads;
 
 /// Tells what time it is.
@@ -70,6 +83,8 @@ pub struct ApiConfig {
     pub billing: Billing,
     /// How often anybody may ask.
     pub limits: RateLimits,
+    /// How the portal is run.
+    pub portal: PortalConfig,
 }
 
 /// What the operator says of money. ringtrip does not bill: every account sees these figures, and they
@@ -114,6 +129,8 @@ struct State {
     billing: Billing,
     limits: Limits,
     under_way: UnderWay,
+    portal: Portal,
+    readings: Readings,
 }
 
 impl Api {
@@ -129,6 +146,8 @@ impl Api {
             billing: config.billing,
             limits: Limits::new(config.limits),
             under_way: UnderWay::default(),
+            portal: Portal::new(config.portal),
+            readings: Readings::default(),
         }))
     }
 
@@ -152,6 +171,14 @@ impl Api {
 
     fn bus(&self) -> &Bus {
         &self.0.bus
+    }
+
+    fn portal(&self) -> &Portal {
+        &self.0.portal
+    }
+
+    fn readings(&self) -> &Readings {
+        &self.0.readings
     }
 
     fn uploads(&self) -> &Uploads {

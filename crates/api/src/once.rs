@@ -25,7 +25,7 @@ use crate::operation::{Answer, Input, Operation};
 use crate::respond::Keep;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+pub(crate) const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 /// The longest key.
 pub(crate) const MAX_KEY_LEN: usize = 255;
 

@@ -2,6 +2,7 @@
 
 use axum::Router;
 use axum::extract::Request;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, delete, get, patch, post};
 use schemars::SchemaGenerator;
 
@@ -9,12 +10,12 @@ use crate::error::ApiError;
 use crate::front::Front;
 use crate::operation::Operation;
 use crate::v2::{
-    balance, call_events, connections, credential_connections, detail_records,
-    mobile_push_credentials, outbound_voice_profiles, phone_numbers, public_key,
+    account, api_keys, audit_events, balance, call_events, connections, credential_connections,
+    detail_records, mobile_push_credentials, outbound_voice_profiles, phone_numbers, public_key,
     sip_registration_status, telephony_credentials, trunks, voice_sdk_call_reports,
     webhook_deliveries, whoami,
 };
-use crate::{Api, call_report, openapi};
+use crate::{Api, audit, call_report, openapi, portal};
 
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +69,17 @@ macro_rules! routes {
 
 routes! {
     get    "/v2/whoami"                                  Key => whoami::retrieve;
+
+    get    "/v2/account"                                 Key => account::retrieve;
+    patch  "/v2/account"                                 Key => account::update;
+
+    post   "/v2/api_keys"                                Key => api_keys::create;
+    get    "/v2/api_keys"                                Key => api_keys::list;
+    get    "/v2/api_keys/{id}"                           Key => api_keys::retrieve;
+    patch  "/v2/api_keys/{id}"                           Key => api_keys::update;
+    delete "/v2/api_keys/{id}"                           Key => api_keys::delete;
+
+    get    "/v2/audit_events"                            Key => audit_events::list;
 
     post   "/v2/telephony_credentials"                   Key => telephony_credentials::create;
     get    "/v2/telephony_credentials"                   Key => telephony_credentials::list;
@@ -144,6 +156,8 @@ routes! {
 /// fallback.
 pub fn router(api: Api) -> Router {
     let routes = routes()
+        .merge(portal::routes())
+        .route_layer(from_fn_with_state(api.clone(), audit::around))
         .fallback(unknown_route)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .with_state(api.clone());
@@ -163,7 +177,7 @@ async fn unknown_route(request: Request) -> ApiError {
     ApiError::UnknownRoute { hint }
 }
 
-const fn method_name(register: &str) -> &'static str {
+pub(crate) const fn method_name(register: &str) -> &'static str {
     match register.as_bytes() {
         b"get" => "GET",
         b"post" => "POST",

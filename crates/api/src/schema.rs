@@ -7,15 +7,16 @@ use std::borrow::Cow;
 use std::fmt::Display;
 
 use ringtrip_model::{
-    AccountId, AnchorsiteOverride, AniNumberFormat, AniOverrideType, ApiKeyId, CallId,
-    CallRecordingType, CallingPreference, ContactTransport, Country, CredentialConnectionId,
-    DnisNumberFormat, DtmfType, E164, EncryptedMedia, ForwardingType, InboundCallScreening, LegId,
-    MobilePushCredentialId, Money, NoiseSuppression, NoiseSuppressionEngine, NumberPaymentMethod,
-    OutboundVoiceProfileId, PhoneNumberId, PhoneNumberStatus, PhoneNumberType, PushPlatform,
-    RecordingChannels, RecordingFormat, RegistrationStatus, RoutingMethod, RtcpPort, ServicePlan,
-    SessionId, SimultaneousRinging, T38ReinviteSource, TelephonyCredentialId,
-    TelephonyCredentialStatus, Timestamp, TrafficType, TrunkHealth, TrunkId, TrunkNumberFormat,
-    TrunkTransport, UsagePaymentMethod, WebhookApiVersion, WebhookDeliveryId, WebhookEventId,
+    AccountId, AnchorsiteOverride, AniNumberFormat, AniOverrideType, ApiKeyId, AuditEventId,
+    CallId, CallRecordingType, CallingPreference, ContactTransport, Country,
+    CredentialConnectionId, DnisNumberFormat, DtmfType, E164, EncryptedMedia, ForwardingType,
+    InboundCallScreening, InvitationId, LegId, MobilePushCredentialId, Money, NoiseSuppression,
+    NoiseSuppressionEngine, NumberPaymentMethod, OutboundVoiceProfileId, PhoneNumberId,
+    PhoneNumberStatus, PhoneNumberType, PortalSessionId, PushPlatform, RecordingChannels,
+    RecordingFormat, RegistrationStatus, Role, RoutingMethod, RtcpPort, ServicePlan, SessionId,
+    SimultaneousRinging, T38ReinviteSource, TelephonyCredentialId, TelephonyCredentialStatus,
+    Timestamp, TrafficType, TrunkHealth, TrunkId, TrunkNumberFormat, TrunkTransport,
+    UsagePaymentMethod, UserId, WebhookApiVersion, WebhookDeliveryId, WebhookEventId,
     WebhookEventType, WebhookStatus,
 };
 use serde_json::{Map, Value, json};
@@ -53,11 +54,15 @@ macro_rules! uuids {
 uuids! {
     AccountId
     ApiKeyId
+    AuditEventId
     CallId
+    InvitationId
     LegId
     MobilePushCredentialId
+    PortalSessionId
     SessionId
     TelephonyCredentialId
+    UserId
     Uuid
     WebhookDeliveryId
     WebhookEventId
@@ -159,6 +164,7 @@ words! {
     RecordingChannels
     RecordingFormat
     RegistrationStatus
+    Role
     RoutingMethod
     RtcpPort
     ServicePlan

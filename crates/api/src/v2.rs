@@ -1,5 +1,8 @@
 //! The resources under `/v2`, one file each, named as the path segment is.
 
+pub(crate) mod account;
+pub(crate) mod api_keys;
+pub(crate) mod audit_events;
 pub(crate) mod balance;
 pub(crate) mod call_events;
 pub(crate) mod connections;
@@ -22,6 +25,7 @@ use std::str::FromStr;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use ringtrip_store::inherited;
 use tokio::task::JoinHandle;
 
 use crate::error::ApiError;
@@ -58,7 +62,7 @@ impl<T: Printed> Input for PathId<T> {
 pub(crate) async fn to_the_end<T: Send + 'static>(
     change: impl Future<Output = Result<T, ApiError>> + Send + 'static,
 ) -> Result<T, ApiError> {
-    joined(tokio::spawn(change)).await
+    joined(tokio::spawn(inherited(change))).await
 }
 
 /// Waits for a task; a panic in it goes on here.

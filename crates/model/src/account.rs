@@ -18,6 +18,20 @@ pub struct Account {
     pub updated_at: Timestamp,
 }
 
+impl Account {
+    /// Checks what an organization wants to be called.
+    ///
+    /// # Errors
+    /// Says what is wrong with `/organization_name`.
+    pub fn check_organization_name(name: &str) -> Result<String, FieldErrors> {
+        let name = name.trim();
+        let mut faults = Faults::default();
+        faults.required_text("/organization_name", name, MAX_LABEL_CHARS);
+        faults.check()?;
+        Ok(name.to_owned())
+    }
+}
+
 /// An account that is checked and named, but not stored yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewAccount(Account);
@@ -67,7 +81,7 @@ impl NewAccount {
 }
 
 /// Something on both sides of one `@`, without blanks or control characters.
-fn is_address(text: &str) -> bool {
+pub(crate) fn is_address(text: &str) -> bool {
     let Some((local, domain)) = text.split_once('@') else {
         return false;
     };

@@ -5,7 +5,11 @@ use std::fmt;
 use aws_lc_rs::digest;
 use subtle::ConstantTimeEq;
 
-use crate::{AccountId, ApiKeyId, Generator, Secret, Timestamp};
+use crate::field_error::{Faults, MAX_LABEL_CHARS};
+use crate::{AccountId, ApiKeyId, FieldErrorKind, FieldErrors, Generator, Secret, Timestamp};
+
+/// Keys of one account that are not revoked.
+pub const MAX_API_KEYS: u32 = 1000;
 
 const PREFIX: &str = "KEY";
 const LOOKUP_LEN: usize = PREFIX.len() + 32;
@@ -117,6 +121,75 @@ pub struct ApiKey {
     pub lookup: String,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it ends by itself.
+    pub expires_at: Option<Timestamp>,
+    /// When it was last used, give or take two minutes.
+    pub last_used_at: Option<Timestamp>,
+}
+
+impl ApiKey {
+    /// Tells whether it has ended by itself.
+    pub fn expired_at(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|end| end <= now)
+    }
+
+    /// Checks a label.
+    ///
+    /// # Errors
+    /// Says what is wrong with `/name`.
+    pub fn check_name(name: &str) -> Result<String, FieldErrors> {
+        let mut faults = Faults::default();
+        faults.text("/name", name, MAX_LABEL_CHARS);
+        faults.check()?;
+        Ok(name.trim().to_owned())
+    }
+}
+
+/// A key that is checked, but not stored yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewApiKey {
+    /// The key without its secret.
+    pub key: ApiKey,
+    /// What is stored of the secret.
+    pub hashed: HashedApiKey,
+}
+
+impl NewApiKey {
+    /// Checks the values, and draws the key.
+    ///
+    /// # Errors
+    /// Lists what is wrong with `/name` and `/expires_at`. An end that is not in the future is refused:
+    /// such a key could never be used.
+    pub fn new(
+        account: AccountId,
+        name: &str,
+        expires_at: Option<Timestamp>,
+        now: Timestamp,
+        rng: &mut Generator,
+    ) -> Result<(Self, PlainApiKey), FieldErrors> {
+        let mut faults = Faults::default();
+        faults.text("/name", name, MAX_LABEL_CHARS);
+        if expires_at.is_some_and(|end| end <= now) {
+            faults.add(
+                "/expires_at",
+                FieldErrorKind::Invalid,
+                "Must be in the future.",
+            );
+        }
+        faults.check()?;
+        let plain = PlainApiKey::generate(rng);
+        let hashed = plain.hashed();
+        let key = ApiKey {
+            id: ApiKeyId::generate(rng),
+            account,
+            name: name.trim().to_owned(),
+            lookup: hashed.lookup.clone(),
+            created_at: now,
+            expires_at,
+            last_used_at: None,
+        };
+        Ok((Self { key, hashed }, plain))
+    }
 }
 
 #[cfg(test)]

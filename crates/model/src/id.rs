@@ -70,6 +70,12 @@ uuid_ids! {
     AccountId
     /// A REST key's row.
     ApiKeyId
+    /// An entry of the audit log.
+    AuditEventId
+    /// An invitation to join an account.
+    InvitationId
+    /// A person's sign-in to the portal.
+    PortalSessionId
     /// A generated SIP user under a credential connection.
     TelephonyCredentialId
     /// All legs that belong together (Telnyx: call session).
@@ -78,6 +84,8 @@ uuid_ids! {
     LegId
     /// One login on a WebSocket, `sessid` on the wire; outlives its socket.
     SessionId
+    /// A person who signs in to the portal.
+    UserId
     /// What a push service wants to see.
     MobilePushCredentialId
     /// What is told of one event to one connection's endpoint, with every attempt.

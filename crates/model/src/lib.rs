@@ -7,6 +7,7 @@
 pub mod access_token;
 mod account;
 mod api_key;
+mod audit_event;
 mod call;
 mod cause;
 mod codec;
@@ -21,9 +22,12 @@ mod media;
 mod mobile_push_credential;
 mod money;
 mod outbound_voice_profile;
+mod password;
 mod phone_number;
+mod portal_token;
 mod recording;
 mod rng;
+mod role;
 mod route;
 mod sdp;
 mod secret;
@@ -31,6 +35,7 @@ mod session;
 mod telephony_credential;
 mod time;
 mod trunk;
+mod user;
 mod webhook;
 mod words;
 
@@ -38,7 +43,8 @@ pub use access_token::{
     SigningKey, TokenClaims, TokenError, sign as sign_access_token, verify as verify_access_token,
 };
 pub use account::{Account, NewAccount};
-pub use api_key::{ApiKey, ApiKeyError, HashedApiKey, PlainApiKey};
+pub use api_key::{ApiKey, ApiKeyError, HashedApiKey, MAX_API_KEYS, NewApiKey, PlainApiKey};
+pub use audit_event::{Actor, AuditEvent};
 pub use call::{
     CallEvent, CallEventKind, CallSnapshot, Direction, HangupSource, Initiation, LegPlace,
     LegPlaceError, LegQuality, LegRecord, LiveLeg, MAX_TOLD_HEADERS_BYTES, SnapshotLeg,
@@ -56,9 +62,9 @@ pub use date_range::DateRange;
 pub use e164::{Country, E164, E164Error, PhoneNumberType};
 pub use field_error::{FieldError, FieldErrorKind, FieldErrors, MAX_LABEL_CHARS};
 pub use id::{
-    AccountId, ApiKeyId, CallId, CredentialConnectionId, IdError, LegId, MobilePushCredentialId,
-    NodeId, OutboundVoiceProfileId, PhoneNumberId, SessionId, SocketId, TelephonyCredentialId,
-    TrunkId, WebhookDeliveryId, WebhookEventId,
+    AccountId, ApiKeyId, AuditEventId, CallId, CredentialConnectionId, IdError, InvitationId,
+    LegId, MobilePushCredentialId, NodeId, OutboundVoiceProfileId, PhoneNumberId, PortalSessionId,
+    SessionId, SocketId, TelephonyCredentialId, TrunkId, UserId, WebhookDeliveryId, WebhookEventId,
 };
 pub use leg::{CallerId, CustomHeader, Digit, LegCommand, LegEvent, LegParty};
 pub use media::{MediaCommand, MediaEvent, MediaFailure};
@@ -72,13 +78,18 @@ pub use outbound_voice_profile::{
     NewOutboundVoiceProfile, OutboundVoiceProfile, ProfileSettings, Rate, ServicePlan, TrafficType,
     UsagePaymentMethod,
 };
+pub use password::{
+    HashedPassword, HashedPasswordError, MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARS, PlainPassword,
+};
 pub use phone_number::{
     CallForwarding, CnamListing, ForwardingType, InboundCallRecording, InboundCallScreening,
     MediaFeatures, NewPhoneNumber, NumberPaymentMethod, PhoneNumber, PhoneNumberSettings,
     PhoneNumberStatus, VoiceSettings,
 };
+pub use portal_token::{HashedToken, PlainToken};
 pub use recording::{RecordingChannels, RecordingFormat};
 pub use rng::Generator;
+pub use role::{Permission, Role};
 pub use route::{
     CallingPreference, ChannelLimits, Destination, PermitRefusal, PermitRequest, Route,
     RouteRequest,
@@ -94,6 +105,11 @@ pub use time::{Time, Timestamp, TimestampError};
 pub use trunk::{
     MAX_PREFIXES, NewTrunk, Trunk, TrunkHealth, TrunkNumberFormat, TrunkRegistration,
     TrunkSettings, TrunkTransport,
+};
+pub use user::{
+    INVITATION_LIFETIME, Invitation, MAX_INVITATIONS, MAX_SESSIONS, MAX_USERS, NewInvitation,
+    NewUser, PASSWORD_RESET_LIFETIME, PortalSession, SESSION_IDLE, SESSION_LIFETIME, User,
+    check_user_name,
 };
 pub use webhook::{
     WebhookAnswer, WebhookAttempt, WebhookDelivery, WebhookError, WebhookEventType, WebhookKey,

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use ringtrip_model::{NewAccount, PlainApiKey};
+use ringtrip_model::{AccountId, Actor, NewAccount, NewApiKey};
+use ringtrip_store::Trail;
 use serde_json::json;
 
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::node::{self, Node};
-use crate::{backup, dev, key, telemetry};
+use crate::{backup, dev, key, people, telemetry};
 
 /// An open, self-hosted telephony platform for browsers and phones.
 #[derive(Debug, Parser)]
@@ -69,6 +70,11 @@ enum Command {
         #[command(subcommand)]
         command: KeyCommand,
     },
+    /// Manage the people who sign in to the portal.
+    User {
+        #[command(subcommand)]
+        command: people::UserCommand,
+    },
 }
 
 /// Options of `dev`.
@@ -95,7 +101,7 @@ pub(crate) struct DevArgs {
 }
 
 #[derive(Debug, Args)]
-struct ConfigArgs {
+pub(crate) struct ConfigArgs {
     /// The configuration file; without one, defaults and the environment.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -238,11 +244,12 @@ pub(crate) fn run() -> anyhow::Result<()> {
             Command::Key {
                 command: KeyCommand::List { output, config },
             } => key::list(&load(&config)?, output).await,
+            Command::User { command } => people::run(command).await,
         }
     })
 }
 
-fn load(args: &ConfigArgs) -> anyhow::Result<Config> {
+pub(crate) fn load(args: &ConfigArgs) -> anyhow::Result<Config> {
     Ok(Config::load(args.config.as_deref(), std::env::vars())?)
 }
 
@@ -259,13 +266,27 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let clock = Clock::start();
     let _claim = node::claim_file(&config)?;
     let store = node::open_store(&config, Path::new(".")).await?;
-    let node = Node::start(node::Options::serve(config), store, clock).await?;
+    let people = store.clone();
+    let node = Node::start(node::Options::serve(config.clone()), store, clock).await?;
     let (address, scheme) = (
         node.http_addr(),
         if node.is_secure() { "https" } else { "http" },
     );
+    people::print_setup_link(&people, &config, address).await?;
     tracing::info!(http.addr = %address, "ringtrip serves REST and signalling on {scheme}://{address}");
     node.run_until_signal().await
+}
+
+/// Does something to an account in the name of the operator, for its audit log.
+pub(crate) async fn as_operator<T>(
+    action: &'static str,
+    account: AccountId,
+    clock: Clock,
+    work: impl Future<Output = T>,
+) -> T {
+    let trail = Trail::new(action, None, clock.wall());
+    trail.identify(account, Actor::Operator);
+    trail.cover(work).await
 }
 
 async fn migrate(config: &Config) -> anyhow::Result<()> {
@@ -281,8 +302,8 @@ async fn create_account(config: &Config, email: &str, output: Output) -> anyhow:
     let store = node::open_store(config, Path::new(".")).await?;
     let mut rng = node::system_generator()?;
     let new = NewAccount::new(email, "", clock.wall(), &mut rng)?;
-    let account = store
-        .insert_account(new)
+    let id = new.account().id;
+    let account = as_operator("create", id, clock, store.insert_account(new))
         .await
         .with_context(|| format!("the account {email} cannot be made"))?;
     store.close().await;
@@ -308,10 +329,8 @@ async fn create_api_key(
     let mut rng = node::system_generator()?;
     let account = store.account_by_email(email).await?;
     let account = account.with_context(|| format!("there is no account for {email}"))?;
-    let key = PlainApiKey::generate(&mut rng);
-    let row = store
-        .insert_api_key(account.id, name, &key.hashed(), clock.wall(), &mut rng)
-        .await?;
+    let (new, key) = NewApiKey::new(account.id, name, None, clock.wall(), &mut rng)?;
+    let row = as_operator("create", account.id, clock, store.insert_api_key(new)).await?;
     store.close().await;
     match output {
         Output::Human => print(&format!(
@@ -353,6 +372,9 @@ mod tests {
             "ringtrip key rotate --only encryption --output json",
             "ringtrip key rotate --only signing --config ringtrip.toml",
             "ringtrip key list",
+            "ringtrip user invite --account a@b.example --email c@b.example --role admin",
+            "ringtrip user reset-password --email c@b.example --output json",
+            "ringtrip user setup-link",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }

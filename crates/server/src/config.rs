@@ -59,6 +59,8 @@ pub(crate) struct Config {
     /// Names that are ours in a SIP URI, beside the listeners' hosts, `localhost`, `sip.telnyx.com`
     /// and `rtc.telnyx.com`.
     pub(crate) sip_domains: Vec<String>,
+    /// Days for which entries of the audit log are kept; 0 means for ever.
+    pub(crate) retention_audit_events_days: u32,
     /// Days for which the events of calls are kept; 0 means for ever.
     pub(crate) retention_call_events_days: u32,
     /// Days for which call records are kept; 0 means for ever.
@@ -79,10 +81,26 @@ pub(crate) struct Config {
     pub(crate) webhook_allowed_targets: Vec<String>,
     /// Certificate authorities (PEM) that requests to others trust beside those that browsers trust.
     pub(crate) outbound_ca_file: Option<PathBuf>,
+    /// Where people reach this server, such as `https://phone.example.org`: for the links that it makes.
+    pub(crate) public_url: Option<String>,
+    /// Who may become a person of this server: `open`, `invitation` or `closed`.
+    pub(crate) sign_up: SignUp,
     /// What is logged, such as `info` or `info,ringtrip_media=debug`.
     pub(crate) log: String,
     /// `human` or `json`; unset means human on a terminal and JSON otherwise.
     pub(crate) log_format: Option<LogFormat>,
+}
+
+/// Who may become a person of this server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SignUp {
+    /// Anybody, with an account of their own.
+    Open,
+    /// Whoever an account invites.
+    Invitation,
+    /// Whom the operator invites on the command line.
+    Closed,
 }
 
 /// How a log line looks.
@@ -118,6 +136,7 @@ impl Default for Config {
             bus_url: "local:".to_owned(),
             key_file: PathBuf::from("ringtrip.key"),
             sip_domains: Vec::new(),
+            retention_audit_events_days: 365,
             retention_call_events_days: 30,
             retention_call_records_days: 0,
             retention_call_reports_days: 30,
@@ -127,6 +146,8 @@ impl Default for Config {
             retention_webhook_deliveries_days: 30,
             webhook_allowed_targets: Vec::new(),
             outbound_ca_file: None,
+            public_url: None,
+            sign_up: SignUp::Invitation,
             log: "info".to_owned(),
             log_format: None,
         }
@@ -141,7 +162,7 @@ enum Kind {
     List,
 }
 
-const KEYS: [(&str, Kind); 29] = [
+const KEYS: [(&str, Kind); 32] = [
     ("http_addr", Kind::Text),
     ("admin_addr", Kind::Text),
     ("tls_cert", Kind::Text),
@@ -160,6 +181,7 @@ const KEYS: [(&str, Kind); 29] = [
     ("bus_url", Kind::Text),
     ("key_file", Kind::Text),
     ("sip_domains", Kind::List),
+    ("retention_audit_events_days", Kind::Number),
     ("retention_call_events_days", Kind::Number),
     ("retention_call_records_days", Kind::Number),
     ("retention_call_reports_days", Kind::Number),
@@ -169,6 +191,8 @@ const KEYS: [(&str, Kind); 29] = [
     ("retention_webhook_deliveries_days", Kind::Number),
     ("webhook_allowed_targets", Kind::List),
     ("outbound_ca_file", Kind::Text),
+    ("public_url", Kind::Text),
+    ("sign_up", Kind::Text),
     ("log", Kind::Text),
     ("log_format", Kind::Text),
 ];
@@ -247,6 +271,11 @@ impl Config {
         }
         if self.bus_url != "local:" {
             return unusable("bus_url", "must be local:");
+        }
+        if let Some(url) = &self.public_url
+            && !(url.starts_with("https://") || url.starts_with("http://"))
+        {
+            return unusable("public_url", "must begin with https:// or http://");
         }
         if self.media_threads > 256 {
             return unusable("media_threads", "must be at most 256");

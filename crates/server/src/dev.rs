@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use ringtrip_model::{
     Account, AccountId, ConnectionSettings, CredentialConnection, CredentialConnectionId,
-    Generator, NewAccount, NewCredentialConnection, NewOutboundVoiceProfile,
+    Generator, NewAccount, NewApiKey, NewCredentialConnection, NewOutboundVoiceProfile,
     NewTelephonyCredential, OutboundVoiceProfileId, PlainApiKey, ProfileSettings,
     TelephonyCredential, TelephonyCredentialId, TokenError, sign_access_token,
 };
@@ -191,14 +191,13 @@ async fn prepare_key(
 ) -> anyhow::Result<String> {
     if let Some(known) = known
         && let Ok(key) = PlainApiKey::parse(&known.api_key)
-        && store.identify_api_key(&key).await? == Some(account)
+        && let Some(holder) = store.identify_api_key(&key, clock.wall()).await?
+        && holder.account == account
     {
         return Ok(known.api_key.clone());
     }
-    let key = PlainApiKey::generate(rng);
-    store
-        .insert_api_key(account, "dev", &key.hashed(), clock.wall(), rng)
-        .await?;
+    let (new, key) = NewApiKey::new(account, "dev", None, clock.wall(), rng)?;
+    store.insert_api_key(new).await?;
     Ok(key.expose().to_owned())
 }
 

@@ -261,7 +261,7 @@ impl Surface {
             ("/metrics", Some(_)) => Some(metrics(&self.metrics)),
             ("/portal/dev", Some(dev)) => Some(dev.answer(headers)),
             ("/", _) => Some(asset("index.html").unwrap_or_else(unbuilt)),
-            (path, _) => asset(path.trim_start_matches('/')),
+            (path, _) => people_page(path).or_else(|| asset(path.trim_start_matches('/'))),
         }
     }
 }
@@ -313,10 +313,18 @@ fn metrics(metrics: &Metrics) -> Response {
     ([(header::CONTENT_TYPE, kind)], metrics.render()).into_response()
 }
 
-/// `'unsafe-inline'` for styles only: the component library sets style attributes.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
-    img-src 'self' data:; font-src 'self'; media-src 'self' blob:; connect-src 'self' ws: wss:; \
-    base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+/// What the Phone page may do. The component library makes style elements at run time, which bear the
+/// nonce of the page; nothing inline runs or styles without one.
+fn content_security_policy(nonce: &str) -> String {
+    format!(
+        "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data:; \
+         font-src 'self'; media-src 'self' blob:; connect-src 'self' ws: wss:; base-uri 'none'; \
+         form-action 'self'; frame-ancestors 'none'"
+    )
+}
+
+/// What stands in the built page where its nonce belongs.
+const NONCE_PLACE: &[u8] = b"__CSP_NONCE__";
 
 fn asset(path: &str) -> Option<Response> {
     let file = Portal::get(path)?;
@@ -327,20 +335,83 @@ fn asset(path: &str) -> Option<Response> {
     } else {
         "no-cache"
     };
-    let mut response = Body::from(file.data).into_response();
+    let nonce = draw_nonce()?;
+    let body = match path {
+        "index.html" => Body::from(replaced(&file.data, NONCE_PLACE, nonce.as_bytes())),
+        _ => Body::from(file.data),
+    };
+    Some(page_answer(
+        body,
+        kind.as_ref(),
+        caching,
+        &content_security_policy(&nonce),
+    ))
+}
+
+/// Draws 128 bits that nobody can foresee.
+fn draw_nonce() -> Option<String> {
+    let mut bytes = [0; 16];
+    if aws_lc_rs::rand::fill(&mut bytes).is_err() {
+        tracing::error!("the system gives no random numbers");
+        return None;
+    }
+    Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn replaced(text: &[u8], place: &[u8], value: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() + 64);
+    let mut rest = text;
+    while let Some(at) = rest.windows(place.len()).position(|part| part == place) {
+        out.extend_from_slice(&rest[..at]);
+        out.extend_from_slice(value);
+        rest = &rest[at + place.len()..];
+    }
+    out.extend_from_slice(rest);
+    out
+}
+
+/// The pages that the links of people lead to. They have no style and no script of their own inside.
+fn people_page(path: &str) -> Option<Response> {
+    const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+        base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    let (text, kind) = match path {
+        "/setup" | "/invitation" | "/reset" | "/sign_in" => (
+            include_str!("../pages/people.html"),
+            "text/html; charset=utf-8",
+        ),
+        "/people.js" => (
+            include_str!("../pages/people.js"),
+            "text/javascript; charset=utf-8",
+        ),
+        "/people.css" => (
+            include_str!("../pages/people.css"),
+            "text/css; charset=utf-8",
+        ),
+        _ => return None,
+    };
+    Some(page_answer(Body::from(text), kind, "no-cache", POLICY))
+}
+
+fn page_answer(body: Body, kind: &str, caching: &'static str, policy: &str) -> Response {
+    let mut response = body.into_response();
     let headers = response.headers_mut();
-    if let Ok(kind) = HeaderValue::from_str(kind.as_ref()) {
-        headers.insert(header::CONTENT_TYPE, kind);
+    for (name, value) in [
+        (header::CONTENT_TYPE, kind),
+        (header::CONTENT_SECURITY_POLICY, policy),
+    ] {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
     }
     for (name, value) in [
         (header::CACHE_CONTROL, caching),
-        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_FRAME_OPTIONS, "DENY"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    Some(response)
+    response
 }
 
 fn unbuilt() -> Response {

@@ -14,6 +14,7 @@ mod http;
 mod key;
 mod node;
 mod outbound;
+mod people;
 mod telemetry;
 
 use std::process::ExitCode;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use ringtrip_api::{Api, ApiConfig, Billing, RateLimits};
+use ringtrip_api::{Api, ApiConfig, Billing, PortalConfig, RateLimits, SignUp};
 use ringtrip_cluster::Bus;
 use ringtrip_media::{Control, ControlConfig, DtlsContext};
 use ringtrip_model::{Generator, NodeId};
@@ -19,7 +19,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::dev::DevPortal;
 use crate::drive::retention::Retention;
 use crate::drive::{self, History, Input, MediaThreads, MediaThreadsConfig, Stop};
@@ -284,6 +284,7 @@ impl Node {
             Retention::new(&config),
         ));
         tokio::spawn(drive::keys::watch(store.clone(), clock));
+        tokio::spawn(drive::notes::write(store.clone()));
         tokio::spawn(drive::expiry::watch(store.clone(), bus.clone(), clock));
         let api = Api::new(
             store.clone(),
@@ -300,6 +301,7 @@ impl Node {
                     per_key: config.rate_limit_per_key,
                     per_source: config.rate_limit_per_source,
                 },
+                portal: portal_config(&config),
             },
         );
         metrics.watch(store.clone(), api.clone(), Arc::clone(&health));
@@ -445,6 +447,17 @@ async fn sleep_until(time: Option<tokio::time::Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,
         None => std::future::pending().await,
+    }
+}
+
+fn portal_config(config: &Config) -> PortalConfig {
+    PortalConfig {
+        sign_up: match config.sign_up {
+            config::SignUp::Open => SignUp::Open,
+            config::SignUp::Invitation => SignUp::Invitation,
+            config::SignUp::Closed => SignUp::Closed,
+        },
+        public_url: config.public_url.clone(),
     }
 }
 

@@ -5,8 +5,8 @@ mod support;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
-use serde_json::json;
-use support::http::{Http, Rest};
+use serde_json::{Value, json};
+use support::http::{Http, Response, Rest};
 use support::installation::Installation;
 use support::phone::Phone;
 use support::process::{Server, command, run};
@@ -58,8 +58,153 @@ async fn an_account_and_a_key_made_on_the_command_line_carry_a_login() {
 
     let (status, printed) = server.stop();
     assert!(status.success(), "{status}");
-    assert_eq!(printed, "", "serve prints nothing: it logs");
+    let lines: Vec<_> = printed.lines().collect();
+    assert_eq!(lines.len(), 2, "the setup link and nothing else: {printed}");
     assert!(!server.log().contains(&key));
+    let (_, token) = lines[1].split_once('#').unwrap();
+    assert!(!server.log().contains(token));
+}
+
+/// Asks the portal as a page of this server would.
+async fn portal(
+    http: &mut Http,
+    method: &str,
+    path: &str,
+    host: &str,
+    cookie: &str,
+    body: &Value,
+) -> Response {
+    let body = body.to_string();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nCookie: {cookie}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    http.write(request.as_bytes()).await.unwrap();
+    http.read(true).await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn the_setup_link_makes_the_first_person_until_it_is_used() {
+    let installation = Installation::new("");
+    let token = |link: &str| link.split_once("/setup#").unwrap().1.to_owned();
+    let (mut server, first) = Server::serve_first(installation.command(&["serve"]));
+    assert!(
+        first.starts_with(&format!("http://{}/setup#", server.http)),
+        "{first}"
+    );
+    server.stop();
+    // Made anew at each start, and by the command line while it runs.
+    let (mut server, second) = Server::serve_first(installation.command(&["serve"]));
+    let fresh = installation.json(&["user", "setup-link", "--output", "json"]);
+    let fresh = fresh["url"].as_str().unwrap().to_owned();
+    let mut http = Http::connect(server.http).await;
+    let newcomer = |link: &str, email: &str| json!({"token": token(link), "email": email, "password": "mauve tractor eleven"});
+    for dead in [&first, &second] {
+        let body = newcomer(dead, "eve@acme.example");
+        let answer = portal(&mut http, "POST", "/portal/setup", "localhost", "", &body).await;
+        answer.envelope(404);
+    }
+    // As a proxy would pass it on that nobody trusts.
+    let body = newcomer(&fresh, "ops@acme.example");
+    let host = "phone.example.org";
+    let answer = portal(&mut http, "POST", "/portal/setup", host, "", &body).await;
+    answer.envelope(403);
+
+    let answer = portal(&mut http, "POST", "/portal/setup", "localhost", "", &body).await;
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    assert_eq!(answer.json()["data"]["user"]["role"], "owner");
+    let cookies = answer
+        .headers
+        .iter()
+        .filter(|(name, _)| name == "set-cookie");
+    let cookies: Vec<_> = cookies
+        .map(|(_, value)| value.split(';').next().unwrap())
+        .collect();
+    let session = cookies
+        .iter()
+        .find(|cookie| cookie.starts_with("ringtrip_session="))
+        .unwrap();
+    let answer = portal(
+        &mut http,
+        "GET",
+        "/portal/session",
+        "localhost",
+        session,
+        &json!(null),
+    )
+    .await;
+    assert_eq!(answer.json()["data"]["user"]["email"], "ops@acme.example");
+    let body = newcomer(&fresh, "eve@acme.example");
+    let answer = portal(&mut http, "POST", "/portal/setup", "localhost", "", &body).await;
+    answer.envelope(404);
+    let ended = installation.run(&["user", "setup-link"]);
+    assert!(ended.refusal().contains("people already"), "{ended:?}");
+
+    // A reset link while it runs, since no e-mail is sent.
+    let args = ["user", "reset-password", "--email", "ops@acme.example"];
+    let printed = installation.run(&args);
+    let link = printed.success().lines().last().unwrap().to_owned();
+    let (_, reset) = link.split_once("/reset#").unwrap();
+    let body = json!({"token": reset, "password": "seven quiet otters"});
+    let path = "/portal/password_resets";
+    let answer = portal(&mut http, "POST", path, "localhost", "", &body).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let path = "/portal/session";
+    let answer = portal(&mut http, "GET", path, "localhost", session, &json!(null)).await;
+    answer.envelope(401);
+
+    // And an invitation, which says whom it is for.
+    let args = [
+        "user",
+        "invite",
+        "--account",
+        "ops@acme.example",
+        "--email",
+        "cy@acme.example",
+    ];
+    let link =
+        installation.json(&[&args[..], &["--role", "developer", "--output", "json"]].concat());
+    let (_, invitation) = link["url"]
+        .as_str()
+        .unwrap()
+        .split_once("/invitation#")
+        .unwrap();
+    let body = json!({"token": invitation});
+    let answer = portal(&mut http, "POST", "/portal/links", "localhost", "", &body).await;
+    assert_eq!(answer.json()["data"]["email"], "cy@acme.example");
+    let (_, printed) = server.stop();
+    assert_eq!(printed, "");
+    let mut server = Server::serve(installation.command(&["serve"]));
+    let (_, printed) = server.stop();
+    assert_eq!(printed, "", "there is somebody by now");
+}
+
+#[tokio::test]
+async fn pages_of_people_have_nothing_inline_and_are_framed_by_nobody() {
+    let installation = Installation::new("");
+    let server = Server::serve(installation.command(&["serve"]));
+    let mut http = Http::connect(server.http).await;
+    for path in [
+        "/setup",
+        "/invitation",
+        "/reset",
+        "/sign_in",
+        "/people.js",
+        "/people.css",
+    ] {
+        let answer = http.get(path).await;
+        assert_eq!(answer.status, 200, "{path}");
+        let policy = answer.header("content-security-policy").unwrap();
+        assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
+        assert!(!policy.contains("unsafe"), "{policy}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
+    }
+    let page = http.get("/setup").await.text();
+    for inline in ["<style", " style=", "onclick=", "javascript:"] {
+        assert!(!page.contains(inline), "{inline}");
+    }
 }
 
 #[tokio::test]

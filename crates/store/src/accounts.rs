@@ -1,6 +1,6 @@
 //! Tenants.
 
-use ringtrip_model::{Account, AccountId, FieldError, FieldErrorKind, NewAccount};
+use ringtrip_model::{Account, AccountId, FieldError, FieldErrorKind, NewAccount, Timestamp};
 
 use crate::Store;
 use crate::db::{self, Conn, Row, reader};
@@ -11,6 +11,7 @@ use crate::row::Columns;
 const TABLE: &str = "accounts";
 const READING: &str = "reading accounts";
 const ADDING: &str = "adding an account";
+const CHANGING: &str = "changing an account";
 
 impl Store {
     /// Adds an account.
@@ -60,6 +61,38 @@ impl Store {
         row.as_ref().map(read).transpose()
     }
 
+    /// Changes what an account's organization is called, which must have been checked.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
+    pub async fn update_account(
+        &self,
+        id: AccountId,
+        organization_name: String,
+        now: Timestamp,
+    ) -> Result<Option<Account>, StoreError> {
+        self.write(
+            CHANGING,
+            move |conn| {
+                Box::pin(async move {
+                    let row = db::query(
+                        "UPDATE accounts SET organization_name = $2, updated_at = $3
+                         WHERE id = $1 RETURNING *",
+                    )
+                    .bind(id.to_string())
+                    .bind(organization_name)
+                    .bind(now.as_micros())
+                    .fetch_optional(conn)
+                    .await
+                    .map_err(StoreError::while_doing(CHANGING))?;
+                    row.as_ref().map(read).transpose()
+                })
+            },
+            |_| {},
+        )
+        .await
+    }
+
     /// Lists all accounts, the oldest first; for the operator.
     ///
     /// # Errors
@@ -74,9 +107,25 @@ impl Store {
     }
 }
 
+/// Finds out which account has an e-mail address, whatever the case.
+pub(crate) async fn find_by_email(
+    conn: &mut Conn,
+    doing: &'static str,
+    email: &str,
+) -> Result<Option<AccountId>, StoreError> {
+    let row = db::query("SELECT id FROM accounts WHERE email_folded = $1")
+        .bind(fold(email))
+        .fetch_optional(conn)
+        .await
+        .map_err(StoreError::while_doing(doing))?;
+    row.map(|row| Columns::new(&row, TABLE, doing).parse("id"))
+        .transpose()
+}
+
 /// What of an account is counted.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Counter {
+    AuditEvents,
     CallReports,
     CredentialConnections,
     OutboundVoiceProfiles,
@@ -115,6 +164,7 @@ pub(crate) async fn counted(
     counter: Counter,
 ) -> Result<u64, StoreError> {
     let sql = match counter {
+        Counter::AuditEvents => "SELECT audit_event_count FROM accounts WHERE id = $1",
         Counter::CallReports => "SELECT call_report_count FROM accounts WHERE id = $1",
         Counter::CredentialConnections => {
             "SELECT credential_connection_count FROM accounts WHERE id = $1"
@@ -140,7 +190,7 @@ pub(crate) async fn counted(
     Ok(crate::row::count(count.unwrap_or(0)))
 }
 
-async fn insert(conn: &mut Conn, account: &Account) -> Result<(), StoreError> {
+pub(crate) async fn insert(conn: &mut Conn, account: &Account) -> Result<(), StoreError> {
     let result = db::query(
         "INSERT INTO accounts (id, email, email_folded, organization_name, created_at, updated_at)
          VALUES ($1, $2, $3, $4, $5, $6)",

@@ -26,6 +26,9 @@ pub enum StoreError {
     /// The create was carried out before, under the same key; see [`Store::noting`](crate::Store::noting).
     #[error("the create was carried out before")]
     Repeated,
+    /// The role of the person who asks does not reach that far.
+    #[error("the role does not reach that far")]
+    NotAllowed,
     /// The database cannot be used now: disk full, locked, away, too much waiting, closed. The same
     /// request may succeed later. A write that ends so may have been done all the same when the
     /// fault struck at the commit itself.
@@ -58,6 +61,7 @@ impl StoreError {
             | Self::ReportsFull(_)
             | Self::UnknownAccount
             | Self::Repeated
+            | Self::NotAllowed
             | Self::Corrupt { .. } => false,
         }
     }
@@ -89,6 +93,7 @@ impl StoreError {
             | Self::ReportsFull(_)
             | Self::UnknownAccount
             | Self::Repeated
+            | Self::NotAllowed
             | Self::Corrupt { .. } => false,
         }
     }

@@ -7,9 +7,9 @@
 use std::sync::Arc;
 
 use ringtrip_model::{
-    AccountId, CallingPreference, ChannelLimits, CredentialConnection, CredentialConnectionId,
-    HashedApiKey, LegParty, PlainApiKey, Secret, TelephonyCredential, TelephonyCredentialId,
-    Timestamp,
+    AccountId, ApiKeyId, CallingPreference, ChannelLimits, CredentialConnection,
+    CredentialConnectionId, HashedApiKey, LegParty, PlainApiKey, Secret, TelephonyCredential,
+    TelephonyCredentialId, Timestamp,
 };
 use subtle::ConstantTimeEq;
 
@@ -32,6 +32,17 @@ const MAX_USER_NAME_BYTES: usize = 64;
 pub(crate) enum UserName {
     Credential(TelephonyCredentialId),
     Connection(CredentialConnectionId),
+}
+
+/// Who stands behind a REST key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyIdentity {
+    /// The tenant.
+    pub account: AccountId,
+    /// The key.
+    pub key: ApiKeyId,
+    /// Its label.
+    pub name: Arc<str>,
 }
 
 /// Who stands behind a user name or a token, and what they may do.
@@ -95,50 +106,67 @@ impl UserIdentity {
 }
 
 impl Store {
-    /// Finds out whose REST key this is; nothing for a key that is unknown, revoked, or has the wrong
-    /// secret.
+    /// Finds out whose REST key this is; nothing for a key that is unknown, revoked, has ended, or has
+    /// the wrong secret. Takes note that it was used, now and then; see [`Store::write_notes`].
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
     pub async fn identify_api_key(
         &self,
         key: &PlainApiKey,
-    ) -> Result<Option<AccountId>, StoreError> {
-        let owner = |known: &ActiveKey| known.hashed.matches(key).then_some(known.account);
-        let ticket = match self.inner.api_keys.get(key.lookup()) {
-            Found::Ready(known) => return Ok(owner(&known)),
-            Found::Missing(ticket) => ticket,
-        };
-        let mut conn = reader(&self.inner.pool, READING_KEY).await?;
-        let row = db::query(
-            "SELECT account_id, secret_hash FROM api_keys WHERE lookup = $1 AND revoked_at IS NULL",
-        )
-        .bind(key.lookup().to_owned())
-        .fetch_optional(&mut conn)
-        .await
-        .map_err(StoreError::while_doing(READING_KEY))?;
-        let found = match &row {
-            Some(row) => {
-                let columns = Columns::new(row, api_keys::TABLE, READING_KEY);
-                let secret_hash = columns.get::<&[u8]>("secret_hash")?;
-                let secret_hash = secret_hash
-                    .try_into()
-                    .map_err(|_| columns.malformed("secret_hash"))?;
-                let hashed = HashedApiKey {
-                    lookup: key.lookup().to_owned(),
-                    secret_hash,
-                };
-                Some(Arc::new(ActiveKey {
-                    account: columns.parse("account_id")?,
-                    hashed,
-                }))
+        now: Timestamp,
+    ) -> Result<Option<KeyIdentity>, StoreError> {
+        let found = match self.inner.api_keys.get(key.lookup()) {
+            Found::Ready(known) => Some(known),
+            Found::Missing(ticket) => {
+                let found = self.find_api_key(key.lookup()).await?.map(Arc::new);
+                let lookup = key.lookup().to_owned();
+                self.inner.api_keys.fill(&lookup, ticket, found.as_ref());
+                found
             }
-            None => None,
         };
-        self.inner
-            .api_keys
-            .fill(&key.lookup().to_owned(), ticket, found.as_ref());
-        Ok(found.as_deref().and_then(owner))
+        let usable = |known: &Arc<ActiveKey>| {
+            known.hashed.matches(key) && known.expires_at.is_none_or(|end| end > now)
+        };
+        Ok(found.filter(usable).map(|known| {
+            if known.must_note(now) {
+                self.inner.key_uses.note(known.id, now);
+            }
+            KeyIdentity {
+                account: known.account,
+                key: known.id,
+                name: Arc::clone(&known.name),
+            }
+        }))
+    }
+
+    async fn find_api_key(&self, lookup: &str) -> Result<Option<ActiveKey>, StoreError> {
+        let mut conn = reader(&self.inner.pool, READING_KEY).await?;
+        let row = db::query("SELECT * FROM api_keys WHERE lookup = $1 AND revoked_at IS NULL")
+            .bind(lookup)
+            .fetch_optional(&mut conn)
+            .await
+            .map_err(StoreError::while_doing(READING_KEY))?;
+        let Some(row) = &row else {
+            return Ok(None);
+        };
+        let columns = Columns::new(row, api_keys::TABLE, READING_KEY);
+        let secret_hash = columns.get::<&[u8]>("secret_hash")?;
+        let hashed = HashedApiKey {
+            lookup: lookup.to_owned(),
+            secret_hash: secret_hash
+                .try_into()
+                .map_err(|_| columns.malformed("secret_hash"))?,
+        };
+        let last_used_at = columns.time_optional("last_used_at")?;
+        Ok(Some(ActiveKey {
+            id: columns.parse("id")?,
+            account: columns.parse("account_id")?,
+            name: columns.get::<&str>("name")?.into(),
+            hashed,
+            expires_at: columns.time_optional("expires_at")?,
+            noted_at: last_used_at.map_or(0, Timestamp::as_micros).into(),
+        }))
     }
 
     /// Finds out who has a user name: a credential's `sip_username` or a connection's `user_name`,

@@ -18,6 +18,8 @@ extern crate self as ringtrip_store;
 
 mod accounts;
 mod api_keys;
+mod audit;
+mod audit_events;
 mod backup;
 mod cache;
 mod call_events;
@@ -32,12 +34,16 @@ mod error;
 mod history;
 mod idempotency_keys;
 mod identify;
+mod identify_people;
+mod invitations;
 mod mobile_push_credentials;
+mod one_time_links;
 mod outbound_voice_profiles;
 mod page;
 mod phone_numbers;
 #[cfg(test)]
 mod plans;
+mod portal_sessions;
 mod row;
 mod seal;
 mod sealed_tables;
@@ -45,6 +51,7 @@ mod signing_keys;
 mod sweep;
 mod telephony_credentials;
 mod trunks;
+mod users;
 mod webhook_deliveries;
 mod webhook_keys;
 mod webhook_queue;
@@ -54,13 +61,15 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use ringtrip_model::{
-    AccountId, CredentialConnection, CredentialConnectionId, Generator, Secret, SigningKey,
-    TelephonyCredential, TelephonyCredentialId, Timestamp, WebhookKey,
+    AccountId, AuditEvent, AuditEventId, CredentialConnection, CredentialConnectionId, Generator,
+    Secret, SigningKey, TelephonyCredential, TelephonyCredentialId, Timestamp, WebhookKey,
 };
 use sqlx::ConnectOptions;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+pub use self::audit::{Trail, inherited};
+pub use self::audit_events::AuditEventFilter;
 pub use self::backup::{BackupError, BackupSummary, back_up, restore};
 pub use self::call_events::{CallEventFilter, StoredCallEvent};
 pub use self::call_reports::{
@@ -80,13 +89,15 @@ pub use self::encryption_keys::{EncryptionKeyInfo, Resealed, RotateError};
 pub use self::error::{Corruption, OpenError, ReportBudget, StoreError, Unavailability};
 pub use self::history::{Forgotten, PrunedHistory};
 pub use self::idempotency_keys::{KeptAnswer, NamedCreate, Repeated};
-pub use self::identify::UserIdentity;
+pub use self::identify::{KeyIdentity, UserIdentity};
 pub use self::mobile_push_credentials::MobilePushCredentialFilter;
+pub use self::one_time_links::OneTimeLink;
 pub use self::outbound_voice_profiles::{
     OutboundVoiceProfileFilter, OutboundVoiceProfileOrder, OutboundVoiceProfileSort,
 };
 pub use self::page::{Listing, Page};
 pub use self::phone_numbers::{NameMatch, PhoneNumberFilter, PhoneNumberOrder, PhoneNumberSort};
+pub use self::portal_sessions::{NewPortalSession, SignedIn};
 pub use self::seal::KeyError;
 pub use self::sweep::{ExpiringCredential, Expiry};
 pub use self::telephony_credentials::{
@@ -99,7 +110,7 @@ pub use self::webhook_queue::{
 };
 pub use self::writer::WriteCounts;
 
-use self::api_keys::ActiveKey;
+use self::api_keys::{ActiveKey, KeyUses};
 use self::cache::Coherent;
 use self::db::{Conn, Content, Location, Pool};
 use self::encryption_keys::RegisteredKey;
@@ -155,6 +166,10 @@ struct Inner {
     webhook_keys: Coherent<AccountId, WebhookKey>,
     /// Told when a webhook is to be sent again.
     webhook_resent: Notify,
+    /// When keys were used, until it is written.
+    key_uses: KeyUses,
+    /// Entries of the audit log that are written in bulk.
+    notes: Mutex<Vec<AuditEvent>>,
 }
 
 impl std::fmt::Debug for Inner {
@@ -242,6 +257,8 @@ impl Store {
                 api_keys: Coherent::new(CACHED_KEYS, ordered),
                 webhook_keys: Coherent::new(CACHED_WEBHOOK_KEYS, ordered),
                 webhook_resent: Notify::new(),
+                key_uses: KeyUses::default(),
+                notes: Mutex::new(Vec::new()),
             }),
             note: None,
         })
@@ -250,6 +267,9 @@ impl Store {
     /// Carries out what waits to be written, then closes the database. Whatever is asked afterwards is
     /// [`StoreError::Unavailable`]. A second call returns at once.
     pub async fn close(&self) {
+        if let Err(error) = self.write_notes().await {
+            tracing::error!(%error, "what was noted for the audit log is lost");
+        }
         let writer = self
             .inner
             .writer
@@ -332,22 +352,32 @@ impl Store {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        match (writer, self.note.clone()) {
-            (Some(writer), None) => writer.write(kind, doing, work, settle).await,
-            (Some(writer), Some(note)) => {
+        let Some(writer) = writer else {
+            return Err(StoreError::Unavailable {
+                doing,
+                cause: Unavailability::Closed,
+            });
+        };
+        let trail =
+            Trail::current().map(|trail| (trail, self.inner.with_rng(AuditEventId::generate)));
+        match self.note.clone() {
+            None => writer.write(kind, doing, trail, work, settle).await,
+            Some(note) => {
                 let kind = match kind {
                     // With the note there are several statements.
                     Kind::One => Kind::Several,
                     Kind::Several | Kind::Large => kind,
                 };
                 writer
-                    .write(kind, doing, move |conn| note.beside(work, conn), settle)
+                    .write(
+                        kind,
+                        doing,
+                        trail,
+                        move |conn| note.beside(work, conn),
+                        settle,
+                    )
                     .await
             }
-            (None, _) => Err(StoreError::Unavailable {
-                doing,
-                cause: Unavailability::Closed,
-            }),
         }
     }
 }

@@ -77,7 +77,14 @@ pub(crate) const SEALED: &[SealedTable] = &[
 
 /// Columns of bytes that are not sealed: hashes, and proofs that a key is the right one.
 #[cfg(test)]
-const PLAIN: [(&str, &str); 2] = [("api_keys", "secret_hash"), ("encryption_keys", "proof")];
+const PLAIN: [(&str, &str); 6] = [
+    ("api_keys", "secret_hash"),
+    ("encryption_keys", "proof"),
+    ("invitations", "token"),
+    ("known_devices", "token"),
+    ("one_time_links", "token"),
+    ("portal_sessions", "token"),
+];
 
 /// Tells whether a rotation finds what is sealed in a column.
 pub(crate) fn is_registered(table: &str, column: &str) -> bool {

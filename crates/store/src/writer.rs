@@ -14,11 +14,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 
+use ringtrip_model::{AuditEvent, AuditEventId};
 use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::audit::Trail;
+use crate::audit_events;
 use crate::db::{self, Conn, Pool};
 use crate::error::{StoreError, Unavailability};
 
@@ -56,7 +59,8 @@ struct Request {
 
 /// What became of a request's statements.
 enum Ran {
-    Keep(Conclude),
+    /// Done, and what the audit log tells of it.
+    Keep(Conclude, Option<AuditEvent>),
     /// Refused: what it did before it was refused must be undone.
     Undo(Conclude),
     /// Broken off by a fault or a panic: what it did must be undone, if that can be told.
@@ -184,7 +188,8 @@ impl Writer {
 
     /// Carries out a request and returns once it is durable. `settle` hears of the result on the
     /// writer's task, in the order of commits, before the caller does: a value if it is committed,
-    /// [`None`] if its fate is unknown. A caller that goes away does not stop its request.
+    /// [`None`] if its fate is unknown. A caller that goes away does not stop its request. What the
+    /// trail tells of the value goes into the audit log in the same transaction.
     ///
     /// # Errors
     /// What `work` refuses, or [`StoreError::Unavailable`].
@@ -192,6 +197,7 @@ impl Writer {
         &self,
         kind: Kind,
         doing: &'static str,
+        trail: Option<(Arc<Trail>, AuditEventId)>,
         work: W,
         settle: S,
     ) -> Result<T, StoreError>
@@ -205,20 +211,24 @@ impl Writer {
         let run: Run = Box::new(move |conn| {
             Box::pin(async move {
                 match caught(work(conn)).await {
-                    Some(Ok(value)) => Ran::Keep(Box::new(move |fate| {
-                        let result = match fate {
-                            Fate::Committed => {
-                                settle(Some(&value));
-                                Ok(value)
-                            }
-                            Fate::Failed => {
-                                settle(None);
-                                Err(unavailable(Unavailability::BatchFailed))
-                            }
-                        };
-                        // The caller may have gone away.
-                        let _ = answer.send(result);
-                    })),
+                    Some(Ok(value)) => {
+                        let event = trail.and_then(|(trail, id)| trail.written(id, &value));
+                        let conclude: Conclude = Box::new(move |fate| {
+                            let result = match fate {
+                                Fate::Committed => {
+                                    settle(Some(&value));
+                                    Ok(value)
+                                }
+                                Fate::Failed => {
+                                    settle(None);
+                                    Err(unavailable(Unavailability::BatchFailed))
+                                }
+                            };
+                            // The caller may have gone away.
+                            let _ = answer.send(result);
+                        });
+                        Ran::Keep(conclude, event)
+                    }
                     Some(Err(error)) => {
                         let broken = error.may_end_transaction();
                         let conclude: Conclude = Box::new(move |_| {
@@ -292,8 +302,11 @@ async fn alone(pool: &Pool, run: Run, counters: &Counters) -> Result<(), sqlx::E
     let mut conn = pool.begin().await?;
     counters.requests.fetch_add(1, Ordering::Relaxed);
     let (result, conclude) = match run(&mut conn).await {
-        Ran::Keep(conclude) => {
-            let committed = conn.commit().await;
+        Ran::Keep(conclude, event) => {
+            let committed = match record(&mut conn, event.as_slice()).await {
+                Ok(()) => conn.commit().await,
+                Err(error) => Err(error),
+            };
             if committed.is_ok() {
                 counters.commits.fetch_add(1, Ordering::Relaxed);
             }
@@ -423,6 +436,7 @@ async fn statements(
 ) -> Result<(), sqlx::Error> {
     execute(conn, "BEGIN IMMEDIATE").await?;
     let mut has_savepoint = false;
+    let mut events = Vec::new();
     for Request { kind, run } in batch.drain(..) {
         let single = match kind {
             Kind::One => true,
@@ -438,7 +452,10 @@ async fn statements(
             has_savepoint = true;
         }
         match run(conn).await {
-            Ran::Keep(conclude) => concluded.push(conclude),
+            Ran::Keep(conclude, event) => {
+                concluded.push(conclude);
+                events.extend(event);
+            }
             Ran::Undo(conclude) if single => concluded.push(conclude),
             Ran::Broken(conclude) if single => {
                 concluded.push(conclude);
@@ -455,7 +472,15 @@ async fn statements(
             }
         }
     }
-    Ok(())
+    record(conn, &events).await
+}
+
+/// Adds what the audit log tells of requests to their transaction.
+async fn record(conn: &mut Conn, events: &[AuditEvent]) -> Result<(), sqlx::Error> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    audit_events::insert_all(conn, events).await
 }
 
 async fn execute(conn: &mut Conn, sql: &'static str) -> Result<(), sqlx::Error> {
@@ -534,6 +559,7 @@ mod tests {
             .write(
                 Kind::Several,
                 "testing",
+                None,
                 move |conn| Box::pin(put(conn, id, len)),
                 |_| {},
             )
@@ -603,7 +629,7 @@ mod tests {
         );
         assert_eq!(ids(&path).await, expected);
         writer
-            .write(Kind::Several, "testing", more_space, |_| {})
+            .write(Kind::Several, "testing", None, more_space, |_| {})
             .await
             .unwrap();
         insert(&writer, 5, 1_000_000).await.unwrap();
@@ -624,6 +650,7 @@ mod tests {
             writer.write(
                 Kind::Several,
                 "testing",
+                None,
                 move |conn| Box::pin(async move { put(conn, id % 3, 1).await.map(|()| id) }),
                 move |id: Option<&i64>| settled.lock().unwrap().push(id.copied()),
             )
@@ -647,6 +674,7 @@ mod tests {
             writer.write(
                 kind,
                 "testing",
+                None,
                 move |conn| {
                     Box::pin(async move {
                         if fault == "refused at once" {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ringtrip_model::{
-    Account, CallEvent, CallEventKind, CallId, NewTelephonyCredential, PlainApiKey,
+    Account, CallEvent, CallEventKind, CallId, NewApiKey, NewTelephonyCredential, PlainApiKey,
     TelephonyCredential, Time,
 };
 use ringtrip_store::{
@@ -135,12 +135,8 @@ async fn furnish(world: &mut World) -> (Account, PlainApiKey) {
     for _ in 0..20 {
         world.credential(&connection).await;
     }
-    let key = PlainApiKey::generate(&mut world.rng);
-    world
-        .store
-        .insert_api_key(alice.id, "ci", &key.hashed(), NOW, &mut world.rng)
-        .await
-        .unwrap();
+    let (new, key) = NewApiKey::new(alice.id, "ci", None, NOW, &mut world.rng).unwrap();
+    world.store.insert_api_key(new).await.unwrap();
     let call = CallId::generate(&mut world.rng);
     let events: Vec<_> = (1..=3).map(|seq| (event(seq, call), NOW)).collect();
     world.store.insert_call_events(&events).await.unwrap();
@@ -156,7 +152,8 @@ async fn furnish(world: &mut World) -> (Account, PlainApiKey) {
 async fn is_the_same(world: &World, copy: &Database, alice: &Account, key: &PlainApiKey) {
     let store = open(copy).await;
     assert_eq!(store.account(alice.id).await.unwrap().as_ref(), Some(alice));
-    assert_eq!(store.identify_api_key(key).await.unwrap(), Some(alice.id));
+    let known = store.identify_api_key(key, NOW).await.unwrap().unwrap();
+    assert_eq!((known.account, known.name.as_ref()), (alice.id, "ci"));
     assert_eq!(all(&store, alice).await, all(&world.store, alice).await);
     assert_eq!(store.signing_keys(), world.store.signing_keys());
     // Counters go on from where they were, and what counts is at work again.

@@ -6,7 +6,7 @@ mod support;
 
 use std::path::Path;
 
-use ringtrip_model::PlainApiKey;
+use ringtrip_model::NewApiKey;
 use ringtrip_store::{KeyError, OpenError, Store, StoreError};
 use sqlx::Connection;
 use support::{Database, NOW, World, rng};
@@ -39,12 +39,8 @@ async fn no_secret_is_readable_in_the_files() {
     let alice = world.account("a@x").await;
     let connection = world.connection(&alice, "office").await;
     let credential = world.credential(&connection).await;
-    let key = PlainApiKey::generate(&mut world.rng);
-    world
-        .store
-        .insert_api_key(alice.id, "ci", &key.hashed(), NOW, &mut world.rng)
-        .await
-        .unwrap();
+    let (new, key) = NewApiKey::new(alice.id, "ci", None, NOW, &mut world.rng).unwrap();
+    world.store.insert_api_key(new).await.unwrap();
     let signing = world.store.signing_keys();
     let check = |when: &str| {
         let bytes = bytes_of_all_files(world.database.folder());

@@ -3,6 +3,9 @@
 #![recursion_limit = "256"]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod account;
+mod api_keys;
+mod audit_events;
 mod bad_input;
 mod balance;
 mod call_events;
@@ -21,6 +24,7 @@ mod nonsense;
 mod objects;
 mod outbound_voice_profiles;
 mod phone_numbers;
+mod portal;
 mod rate_limits;
 mod route_table;
 mod sdk_habits;

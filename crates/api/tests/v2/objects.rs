@@ -14,6 +14,10 @@ use crate::support::World;
 /// When it does not know how.
 pub(crate) async fn object_of_alices(world: &World, path: &str) -> String {
     match resource(path) {
+        "api_keys" => world
+            .post(&world.alice, "/v2/api_keys", json!({}))
+            .await
+            .id(),
         "connections" | "credential_connections" => world.alice.connection.clone(),
         "outbound_voice_profiles" => {
             let body = json!({"name": "kept"});

@@ -125,12 +125,9 @@ async fn a_revoked_key_is_refused_at_once() {
     let world = World::new().await;
     let get = async |tenant: &Tenant| world.get(tenant, "/v2/whoami").await.status;
     assert_eq!(get(&world.alice).await, 200);
-    let key = world
-        .store
-        .list_api_keys(world.alice.account)
-        .await
-        .unwrap()
-        .remove(0);
+    let page = ringtrip_store::Page { number: 1, size: 1 };
+    let keys = world.store.list_api_keys(world.alice.account, page).await;
+    let key = keys.unwrap().items.remove(0);
     let now = ringtrip_model::Timestamp::from_micros(crate::support::START);
     world
         .store

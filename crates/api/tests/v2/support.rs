@@ -6,11 +6,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, Method, Request};
-use ringtrip_api::{Api, ApiConfig, Billing, RateLimits, router};
+use ringtrip_api::{Api, ApiConfig, Billing, PortalConfig, RateLimits, router};
 use ringtrip_cluster::Bus;
 use ringtrip_model::{
-    AccountId, Contact, ContactTransport, Generator, NewAccount, PlainApiKey, RevokeScope,
-    Timestamp,
+    AccountId, Contact, ContactTransport, Generator, NewAccount, NewApiKey, RevokeScope, Timestamp,
 };
 use ringtrip_store::Store;
 use serde_json::{Value, json};
@@ -50,11 +49,19 @@ pub(crate) struct Answer {
 
 impl World {
     pub(crate) async fn new() -> Self {
-        Self::limited(RateLimits::default()).await
+        Self::run(RateLimits::default(), PortalConfig::default()).await
     }
 
     /// Makes a world in which nobody may ask as often as they like.
     pub(crate) async fn limited(limits: RateLimits) -> Self {
+        Self::run(limits, PortalConfig::default()).await
+    }
+
+    pub(crate) async fn with_portal(portal: PortalConfig) -> Self {
+        Self::run(RateLimits::default(), portal).await
+    }
+
+    async fn run(limits: RateLimits, portal: PortalConfig) -> Self {
         let clock = Arc::new(AtomicI64::new(START));
         let mut rng = Generator::from_seed([7; 32]);
         let database = Database::in_memory();
@@ -72,6 +79,7 @@ impl World {
                 currency: "EUR".to_owned(),
             },
             limits,
+            portal,
         };
         let mut world = Self {
             router: router(Api::new(store.clone(), bus.clone(), config)),
@@ -186,11 +194,8 @@ async fn tenant(store: &Store, email: &str, rng: &mut Generator) -> (AccountId, 
     let account = NewAccount::new(email, "", now, rng).unwrap();
     let id = account.account().id;
     store.insert_account(account).await.unwrap();
-    let key = PlainApiKey::generate(rng);
-    store
-        .insert_api_key(id, "test", &key.hashed(), now, rng)
-        .await
-        .unwrap();
+    let (new, key) = NewApiKey::new(id, "test", None, now, rng).unwrap();
+    store.insert_api_key(new).await.unwrap();
     (id, key.expose().to_owned())
 }
 

@@ -10,6 +10,7 @@ mod history;
 pub(crate) mod keys;
 mod login;
 mod media;
+pub(crate) mod notes;
 pub(crate) mod retention;
 mod switch;
 mod verto;

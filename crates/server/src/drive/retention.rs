@@ -16,6 +16,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// How many days each kind is kept; 0 keeps it for ever.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Retention {
+    audit_events: u32,
     call_events: u32,
     call_reports: u32,
     call_records: u32,
@@ -25,6 +26,7 @@ pub(crate) struct Retention {
 impl Retention {
     pub(crate) const fn new(config: &Config) -> Self {
         Self {
+            audit_events: config.retention_audit_events_days,
             call_events: config.retention_call_events_days,
             call_reports: config.retention_call_reports_days,
             call_records: config.retention_call_records_days,
@@ -51,12 +53,20 @@ fn before(now: Timestamp, days: u32) -> Option<Timestamp> {
 /// Runs until it is aborted.
 pub(crate) async fn prune(store: Store, clock: Clock, retention: Retention) {
     loop {
-        let forgotten = retention.forgotten(clock.wall());
-        if let Err(error) = store.prune_history(forgotten).await {
+        let now = clock.wall();
+        if let Err(error) = store.prune_history(retention.forgotten(now)).await {
             tracing::warn!(%error, "old call history cannot be pruned");
         }
         if let Err(error) = store.prune_kept_answers(clock.wall()).await {
             tracing::warn!(%error, "old answers to creates cannot be pruned");
+        }
+        if let Some(before) = before(now, retention.audit_events)
+            && let Err(error) = store.prune_audit_events(before).await
+        {
+            tracing::warn!(%error, "the audit log cannot be pruned");
+        }
+        if let Err(error) = store.sweep_people(now).await {
+            tracing::warn!(%error, "sessions and links that ended cannot be swept");
         }
         tokio::time::sleep(PERIOD).await;
     }

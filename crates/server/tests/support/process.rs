@@ -192,6 +192,22 @@ impl Server {
         server
     }
 
+    /// Starts `ringtrip serve` on a database without people; returns the link to the first sign-up too.
+    pub(crate) fn serve_first(command: Command) -> (Self, String) {
+        let mut server = Self::spawn(command);
+        let mut stdout = BufReader::new(server.child.stdout.take().unwrap());
+        let mut lines = [String::new(), String::new()];
+        for line in &mut lines {
+            stdout.read_line(line).unwrap();
+        }
+        server.stdout_reader = Some(read_all(stdout));
+        let [words, link] = lines;
+        assert!(words.contains("works once"), "{words}{}", server.log());
+        let line = server.wait_for_log("http.addr");
+        server.http = line["http.addr"].as_str().unwrap().parse().unwrap();
+        (server, link.trim().to_owned())
+    }
+
     fn spawn(mut command: Command) -> Self {
         let mut child = command
             .stdout(Stdio::piped())

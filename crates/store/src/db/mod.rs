@@ -205,6 +205,7 @@ changes! {
     2 "0002_profiles_and_trunks";
     3 "0003_numbers";
     4 "0004_webhooks";
+    5 "0005_people";
     6 "0006_operations";
     7 "0007_idempotency";
 }

@@ -1,0 +1,981 @@
+//! People: how they come, sign in and out, and what their roles let them do.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use axum::body::Body;
+use axum::http::Request;
+use ringtrip_api::{PORTAL_ROUTES, Peer, PortalAccess, PortalConfig, SignUp};
+use ringtrip_model::{Permission, PlainToken, Role};
+use serde_json::{Value, json};
+
+use crate::support::{Answer, World};
+
+const PASSWORD: &str = "mauve tractor eleven";
+const HTTPS: Peer = Peer {
+    source: IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 9)),
+    secure: true,
+};
+
+/// A browser on a page of this server: it keeps cookies, and its page knows the CSRF token.
+#[derive(Clone)]
+struct Browser {
+    peer: Peer,
+    host: &'static str,
+    cookies: BTreeMap<String, String>,
+    csrf: String,
+}
+
+impl Browser {
+    fn new() -> Self {
+        Self::at(HTTPS, "phone.example.org")
+    }
+
+    fn at(peer: Peer, host: &'static str) -> Self {
+        Self {
+            peer,
+            host,
+            cookies: BTreeMap::new(),
+            csrf: String::new(),
+        }
+    }
+
+    fn from(source: [u8; 4]) -> Self {
+        let source = IpAddr::from(source);
+        Self::at(Peer { source, ..HTTPS }, "phone.example.org")
+    }
+
+    fn request(&self, method: &str, path: &str) -> axum::http::request::Builder {
+        let cookies: Vec<_> = self
+            .cookies
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        let scheme = if self.peer.secure { "https" } else { "http" };
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .extension(self.peer)
+            .header("host", self.host)
+            .header("origin", format!("{scheme}://{}", self.host))
+            .header("sec-fetch-site", "same-origin")
+            .header("user-agent", "a browser")
+            .header("content-type", "application/json")
+            .header("x-csrf-token", &self.csrf);
+        if !cookies.is_empty() {
+            request = request.header("cookie", cookies.join("; "));
+        }
+        request
+    }
+
+    async fn ask(&mut self, world: &World, method: &str, path: &str, body: Value) -> Answer {
+        let body = match body {
+            Value::Null => Body::empty(),
+            body => Body::from(body.to_string()),
+        };
+        let answer = world
+            .send(self.request(method, path).body(body).unwrap())
+            .await;
+        for set in answer.headers.get_all("set-cookie") {
+            let (pair, attributes) = set.to_str().unwrap().split_once("; ").unwrap();
+            let (name, value) = pair.split_once('=').unwrap();
+            assert!(attributes.contains("HttpOnly") && attributes.contains("SameSite=Lax"));
+            assert_eq!(
+                attributes.contains("Secure"),
+                self.peer.secure,
+                "{attributes}"
+            );
+            assert_eq!(name.starts_with("__Host-"), self.peer.secure, "{name}");
+            assert!(attributes.contains("Path=/") && !attributes.contains("Domain"));
+            if attributes.contains("Max-Age=0") {
+                self.cookies.remove(name);
+            } else {
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        let text = String::from_utf8_lossy(&answer.body);
+        if let Ok(json) = serde_json::from_str::<Value>(&text)
+            && let Some(token) = json["data"]["csrf_token"].as_str()
+        {
+            self.csrf = token.to_owned();
+        }
+        assert!(
+            !answer.headers.contains_key("access-control-allow-origin"),
+            "no page of anybody else may read this"
+        );
+        answer
+    }
+
+    async fn get(&mut self, world: &World, path: &str) -> Answer {
+        self.ask(world, "GET", path, Value::Null).await
+    }
+
+    async fn post(&mut self, world: &World, path: &str, body: Value) -> Answer {
+        self.ask(world, "POST", path, body).await
+    }
+
+    async fn sign_in(&mut self, world: &World, email: &str, password: &str) -> Answer {
+        let body = json!({"email": email, "password": password});
+        self.post(world, "/portal/sign_in", body).await
+    }
+
+    async fn signed_in(&mut self, world: &World) -> u16 {
+        self.get(world, "/portal/session").await.status
+    }
+
+    fn session(&self) -> String {
+        self.cookies["__Host-ringtrip_session"].clone()
+    }
+}
+
+/// Makes the owner of a fresh account, through the setup link.
+async fn set_up(world: &World) -> Browser {
+    let token = setup_link(world).await;
+    let mut browser = Browser::new();
+    let body = json!({
+        "token": token, "email": "Ann@example.org", "name": "Ann", "password": PASSWORD,
+        "organization_name": "Acme",
+    });
+    let answer = browser.post(world, "/portal/setup", body).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    browser
+}
+
+async fn setup_link(world: &World) -> String {
+    let mut rng = ringtrip_model::Generator::from_seed([42; 32]);
+    let token = PlainToken::generate(&mut rng);
+    assert!(world.store.renew_setup_link(token.hashed()).await.unwrap());
+    token.expose().to_owned()
+}
+
+/// Has somebody with a role join the account of a browser that is signed in.
+async fn join(world: &World, owner: &mut Browser, email: &str, role: &str) -> Browser {
+    let body = json!({"email": email, "role": role});
+    let invited = owner.post(world, "/portal/invitations", body).await;
+    assert_eq!(invited.status, 201, "{invited:?}");
+    let url = invited.json()["data"]["url"].as_str().unwrap().to_owned();
+    let token = url.strip_prefix("https://phone.example.org/invitation#");
+    let mut browser = Browser::new();
+    let body = json!({"token": token.unwrap(), "name": role, "password": PASSWORD});
+    let joined = browser
+        .post(world, "/portal/invitations/accept", body)
+        .await;
+    assert_eq!(joined.status, 201, "{joined:?}");
+    assert_eq!(joined.json()["data"]["user"]["role"], role);
+    browser
+}
+
+fn open() -> PortalConfig {
+    PortalConfig {
+        sign_up: SignUp::Open,
+        ..PortalConfig::default()
+    }
+}
+
+#[tokio::test]
+async fn the_setup_link_makes_one_owner_and_no_second() {
+    let world = World::with_portal(open()).await;
+    let mut visitor = Browser::new();
+    let options = visitor.get(&world, "/portal/options").await.json()["data"].clone();
+    assert_eq!(
+        (
+            options["needs_setup"].as_bool(),
+            options["sign_up"].as_str()
+        ),
+        (Some(true), Some("open"))
+    );
+    let newcomer = json!({"email": "eve@example.org", "password": PASSWORD});
+    // Not even where anybody may sign up does somebody come before the owner.
+    let early = visitor
+        .post(&world, "/portal/sign_up", newcomer.clone())
+        .await;
+    early.assert_error(403, "10010", "");
+    for token in [json!(null), json!("x"), json!("a".repeat(43)), json!(7)] {
+        let body = json!({"token": token, "email": "eve@example.org", "password": PASSWORD});
+        let refused = visitor.post(&world, "/portal/setup", body).await;
+        refused.assert_error(404, "10005", "");
+    }
+
+    let mut owner = set_up(&world).await;
+    let session = owner.get(&world, "/portal/session").await.json()["data"].clone();
+    assert_eq!(session["user"]["role"], "owner");
+    assert_eq!(session["user"]["email"], "Ann@example.org");
+    assert_eq!(session["account"]["organization_name"], "Acme");
+    let options = visitor.get(&world, "/portal/options").await;
+    assert_eq!(options.json()["data"]["needs_setup"], false);
+
+    let again = json!({"token": "a".repeat(43), "email": "eve@example.org", "password": PASSWORD});
+    visitor
+        .post(&world, "/portal/setup", again)
+        .await
+        .assert_error(404, "10005", "");
+    // A second sign-up owns its own account, and nothing of the first.
+    let second = visitor.post(&world, "/portal/sign_up", newcomer).await;
+    assert_eq!(second.status, 201, "{second:?}");
+    assert_ne!(
+        second.json()["data"]["account"]["id"],
+        session["account"]["id"]
+    );
+    let people = visitor.get(&world, "/portal/users").await.json();
+    assert_eq!(people["meta"]["total_results"], 1);
+    assert_eq!(people["data"][0]["email"], "eve@example.org");
+    let id = session["user"]["id"].as_str().unwrap();
+    let path = format!("/portal/users/{id}");
+    for (method, body) in [
+        ("PATCH", json!({"role": "developer"})),
+        ("DELETE", json!(null)),
+    ] {
+        let foreign = visitor.ask(&world, method, &path, body).await;
+        foreign.assert_error(404, "10005", "");
+    }
+}
+
+#[tokio::test]
+async fn a_used_setup_link_is_dead() {
+    let world = World::new().await;
+    let token = setup_link(&world).await;
+    let body = |email: &str| json!({"token": token, "email": email, "password": PASSWORD});
+    let weak = json!({"token": token, "email": "no address", "password": "password1234"});
+    let mut browser = Browser::new();
+    let refused = browser.post(&world, "/portal/setup", weak).await;
+    assert_eq!(refused.status, 422);
+    assert_eq!(
+        refused.json()["errors"].as_array().unwrap().len(),
+        2,
+        "{refused:?}"
+    );
+    let link = browser
+        .post(&world, "/portal/links", json!({"token": token}))
+        .await;
+    assert_eq!(
+        link.json()["data"]["purpose"],
+        "setup",
+        "a mistake costs nothing"
+    );
+    let made = browser
+        .post(&world, "/portal/setup", body("ann@example.org"))
+        .await;
+    assert_eq!(made.status, 201);
+    let mut other = Browser::new();
+    let refused = other
+        .post(&world, "/portal/setup", body("eve@example.org"))
+        .await;
+    refused.assert_error(404, "10005", "");
+    let link = json!({"token": token});
+    let dead = other.post(&world, "/portal/links", link).await;
+    dead.assert_error(404, "10005", "");
+    assert_eq!(other.signed_in(&world).await, 401);
+}
+
+#[tokio::test]
+async fn who_may_sign_up_is_as_configured() {
+    for (sign_up, invites) in [(SignUp::Invitation, 201), (SignUp::Closed, 403)] {
+        let config = PortalConfig {
+            sign_up,
+            ..PortalConfig::default()
+        };
+        let world = World::with_portal(config).await;
+        let mut owner = set_up(&world).await;
+        let newcomer = json!({"email": "eve@example.org", "password": PASSWORD});
+        let refused = Browser::new()
+            .post(&world, "/portal/sign_up", newcomer)
+            .await;
+        refused.assert_error(403, "10010", "");
+        let body = json!({"email": "cy@example.org", "role": "admin"});
+        let invited = owner.post(&world, "/portal/invitations", body).await;
+        assert_eq!(invited.status, invites, "{invited:?}");
+    }
+}
+
+#[tokio::test]
+async fn signing_in_takes_address_and_password_and_tells_nothing_else() {
+    let world = World::new().await;
+    set_up(&world).await;
+    let mut refusals = Vec::new();
+    for (email, password) in [
+        ("ann@example.org", "mauve tractor twelve"),
+        ("who@example.org", PASSWORD),
+        ("ann@example.org", ""),
+        ("ann@example.org", &"x".repeat(5000)),
+        ("' OR 1=1 --", PASSWORD),
+        ("", PASSWORD),
+    ] {
+        let mut browser = Browser::new();
+        let answer = browser.sign_in(&world, email, password).await;
+        answer.assert_error(401, "10009", "");
+        assert!(browser.cookies.is_empty());
+        refusals.push(answer.json());
+    }
+    refusals.dedup();
+    assert_eq!(refusals.len(), 1, "all look alike");
+    let mut browser = Browser::new();
+    let missing = browser.post(&world, "/portal/sign_in", json!({})).await;
+    assert_eq!(missing.status, 422);
+    assert_eq!(missing.json()["errors"].as_array().unwrap().len(), 2);
+    let answer = browser.sign_in(&world, " ANN@example.org ", PASSWORD).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    assert_eq!(browser.signed_in(&world).await, 200);
+}
+
+#[tokio::test]
+async fn a_session_that_was_planted_is_never_used_and_a_fresh_one_begins() {
+    let world = World::new().await;
+    set_up(&world).await;
+    let mut victim = Browser::new();
+    let planted = "A".repeat(43);
+    let name = "__Host-ringtrip_session".to_owned();
+    victim.cookies.insert(name.clone(), planted.clone());
+    assert_eq!(victim.signed_in(&world).await, 401);
+    victim.sign_in(&world, "ann@example.org", PASSWORD).await;
+    assert_ne!(victim.session(), planted);
+    let mut attacker = Browser::new();
+    attacker.cookies.insert(name.clone(), planted);
+    assert_eq!(attacker.signed_in(&world).await, 401);
+
+    // Signing in again ends the session that the browser had.
+    let first = victim.clone();
+    victim.sign_in(&world, "ann@example.org", PASSWORD).await;
+    assert_ne!(victim.session(), first.session());
+    assert_eq!(first.clone().signed_in(&world).await, 401);
+    assert_eq!(victim.signed_in(&world).await, 200);
+}
+
+#[tokio::test]
+async fn signing_out_ends_the_session_on_the_server() {
+    let world = World::new().await;
+    let mut browser = set_up(&world).await;
+    let kept = browser.clone();
+    let out = browser
+        .ask(&world, "DELETE", "/portal/session", json!(null))
+        .await;
+    assert_eq!(out.status, 204);
+    assert!(!browser.cookies.contains_key("__Host-ringtrip_session"));
+    assert_eq!(
+        kept.clone().signed_in(&world).await,
+        401,
+        "a copy is worth nothing"
+    );
+}
+
+#[tokio::test]
+async fn sessions_are_listed_and_can_be_ended_from_another_browser() {
+    let world = World::new().await;
+    let mut here = set_up(&world).await;
+    world.advance_secs(1);
+    let mut there = Browser::from([198, 51, 100, 7]);
+    there.sign_in(&world, "ann@example.org", PASSWORD).await;
+    let listed = here.get(&world, "/portal/sessions").await.json();
+    assert_eq!(listed["meta"]["total_results"], 2);
+    let other = &listed["data"][0];
+    assert_eq!(
+        (other["source_address"].as_str(), other["current"].as_bool()),
+        (Some("198.51.100.7"), Some(false))
+    );
+    assert_eq!(listed["data"][1]["current"], true);
+    let path = format!("/portal/sessions/{}", other["id"].as_str().unwrap());
+    let ended = here.ask(&world, "DELETE", &path, json!(null)).await;
+    assert_eq!(ended.status, 200, "{ended:?}");
+    assert_eq!(there.signed_in(&world).await, 401);
+    assert_eq!(here.signed_in(&world).await, 200);
+}
+
+#[tokio::test]
+async fn sessions_end_when_they_are_silent_or_old() {
+    let world = World::new().await;
+    let mut browser = set_up(&world).await;
+    world.advance_secs(8 * 3600 - 1);
+    assert_eq!(browser.signed_in(&world).await, 200);
+    world.advance_secs(8 * 3600 + 1);
+    assert_eq!(browser.signed_in(&world).await, 401);
+}
+
+#[tokio::test]
+async fn a_write_needs_the_sessions_own_csrf_token() {
+    let world = World::new().await;
+    let mut ann = set_up(&world).await;
+    let mut cy = join(&world, &mut ann, "cy@example.org", "admin").await;
+    for token in ["", "x", &cy.csrf.clone(), &ann.session()] {
+        let mut forger = ann.clone();
+        forger.csrf = token.to_owned();
+        for path in ["/portal/profile", "/portal/v2/account"] {
+            let answer = forger.ask(&world, "PATCH", path, json!({})).await;
+            answer.assert_error(403, "10010", "");
+        }
+        assert_eq!(forger.signed_in(&world).await, 200, "reading needs none");
+    }
+    let answer = ann
+        .ask(
+            &world,
+            "PATCH",
+            "/portal/profile",
+            json!({"name": "Ann B."}),
+        )
+        .await;
+    assert_eq!(answer.json()["data"]["name"], "Ann B.");
+    assert_eq!(cy.signed_in(&world).await, 200);
+}
+
+#[tokio::test]
+async fn a_page_of_somebody_else_writes_nothing() {
+    let world = World::new().await;
+    let ann = set_up(&world).await;
+    for (method, path) in [
+        ("POST", "/portal/sign_in"),
+        ("POST", "/portal/password"),
+        ("DELETE", "/portal/session"),
+        ("POST", "/portal/v2/telephony_credentials"),
+    ] {
+        for (site, origin) in [
+            (Some("cross-site"), Some("https://evil.example")),
+            (Some("same-site"), Some("https://other.example.org")),
+            (Some("none"), None),
+            (None, Some("https://evil.example")),
+            (None, Some("http://phone.example.org")),
+            (None, Some("null")),
+        ] {
+            let mut request = ann.request(method, path);
+            let headers = request.headers_mut().unwrap();
+            headers.remove("sec-fetch-site");
+            headers.remove("origin");
+            for (name, value) in [("sec-fetch-site", site), ("origin", origin)] {
+                if let Some(value) = value {
+                    headers.insert(name, value.parse().unwrap());
+                }
+            }
+            let answer = world.send(request.body(Body::from("{}")).unwrap()).await;
+            answer.assert_error(403, "10010", "");
+            assert!(!answer.headers.contains_key("access-control-allow-origin"));
+        }
+    }
+    let preflight = ann
+        .request("OPTIONS", "/portal/v2/whoami")
+        .header("access-control-request-method", "POST");
+    let answer = world.send(preflight.body(Body::empty()).unwrap()).await;
+    assert!(!answer.headers.contains_key("access-control-allow-methods"));
+    assert_eq!(ann.clone().signed_in(&world).await, 200);
+}
+
+#[tokio::test]
+async fn nothing_works_over_plain_http_but_on_loopback() {
+    let world = World::new().await;
+    set_up(&world).await;
+    let plain = |source: [u8; 4]| Peer {
+        source: source.into(),
+        secure: false,
+    };
+    for (peer, host) in [
+        (plain([203, 0, 113, 9]), "phone.example.org"),
+        (plain([192, 168, 1, 5]), "192.168.1.2:8080"),
+        (plain([203, 0, 113, 9]), "localhost"),
+        (plain([127, 0, 0, 1]), "phone.example.org"),
+        (Peer::UNKNOWN, "localhost"),
+    ] {
+        let mut browser = Browser::at(peer, host);
+        for route in PORTAL_ROUTES {
+            let answer = browser
+                .ask(&world, route.method, route.path, json!({}))
+                .await;
+            answer.assert_error(403, "10010", "");
+        }
+        let through = browser.get(&world, "/portal/v2/whoami").await;
+        through.assert_error(403, "10010", "");
+    }
+    let mut local = Browser::at(plain([127, 0, 0, 1]), "localhost:8080");
+    let answer = local.sign_in(&world, "ann@example.org", PASSWORD).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    assert_eq!(local.signed_in(&world).await, 200);
+    // A cookie of loopback opens nothing elsewhere.
+    let mut carried = Browser::new();
+    carried.cookies = local.cookies.clone();
+    assert_eq!(carried.signed_in(&world).await, 401);
+}
+
+#[tokio::test]
+async fn ten_wrong_passwords_cost_a_pause_there_and_lock_nobody_out() {
+    let world = World::new().await;
+    let mut ann = set_up(&world).await;
+    let mut guesser = Browser::from([198, 51, 100, 66]);
+    for _ in 0..10 {
+        let answer = guesser
+            .sign_in(&world, "ann@example.org", "wrong wrong wrong")
+            .await;
+        answer.assert_error(401, "10009", "");
+    }
+    for password in ["wrong wrong wrong", PASSWORD] {
+        let answer = guesser.sign_in(&world, "Ann@Example.org", password).await;
+        answer.assert_error(429, "10011", "");
+        let wait: u32 = answer.header("retry-after").parse().unwrap();
+        assert!((1..=600).contains(&wait));
+    }
+    // Somebody who is not known is treated alike.
+    for n in 0..11 {
+        let answer = guesser.sign_in(&world, "who@example.org", PASSWORD).await;
+        assert_eq!(answer.status, if n < 10 { 401 } else { 429 });
+    }
+    let mut elsewhere = Browser::from([192, 0, 2, 1]);
+    assert_eq!(
+        elsewhere
+            .sign_in(&world, "ann@example.org", PASSWORD)
+            .await
+            .status,
+        201
+    );
+    // A browser that Ann has signed in from is let in even where the guesser sits.
+    ann.peer = guesser.peer;
+    assert_eq!(
+        ann.sign_in(&world, "ann@example.org", PASSWORD)
+            .await
+            .status,
+        201
+    );
+    world.advance_secs(600);
+    let answer = guesser.sign_in(&world, "ann@example.org", PASSWORD).await;
+    assert_eq!(answer.status, 201);
+}
+
+#[tokio::test]
+async fn another_password_takes_the_old_one_and_ends_all_other_sessions() {
+    let world = World::new().await;
+    let mut here = set_up(&world).await;
+    let mut there = Browser::new();
+    there.sign_in(&world, "ann@example.org", PASSWORD).await;
+    let next = "seven quiet otters";
+    for (current, wanted, status, place) in [
+        ("wrong wrong wrong", next, 422, "/current_password"),
+        ("", next, 422, "/current_password"),
+        (PASSWORD, "short", 422, "/password"),
+        (PASSWORD, "password1234", 422, "/password"),
+    ] {
+        let body = json!({"current_password": current, "password": wanted});
+        let answer = here.post(&world, "/portal/password", body).await;
+        let (got, _, at) = answer.error();
+        assert_eq!((got, at.as_str()), (status, place));
+    }
+    let before = here.clone();
+    let body = json!({"current_password": PASSWORD, "password": next});
+    let answer = here.post(&world, "/portal/password", body).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_ne!(here.session(), before.session(), "the session is a new one");
+    assert_eq!(here.signed_in(&world).await, 200);
+    for mut old in [there, before] {
+        assert_eq!(old.signed_in(&world).await, 401);
+    }
+    let mut again = Browser::new();
+    assert_eq!(
+        again
+            .sign_in(&world, "ann@example.org", PASSWORD)
+            .await
+            .status,
+        401
+    );
+    assert_eq!(
+        again.sign_in(&world, "ann@example.org", next).await.status,
+        201
+    );
+}
+
+#[tokio::test]
+async fn a_reset_link_gives_a_new_password_once() {
+    let world = World::new().await;
+    let mut ann = set_up(&world).await;
+    let token = PlainToken::generate(&mut ringtrip_model::Generator::from_seed([5; 32]));
+    let now = ringtrip_model::Timestamp::from_micros(crate::support::START);
+    let made = world
+        .store
+        .renew_password_reset_link("ann@example.org", token.hashed(), now);
+    assert!(made.await.unwrap().is_some());
+    let mut browser = Browser::new();
+    let link = json!({"token": token.expose()});
+    let data = browser.post(&world, "/portal/links", link).await.json()["data"].clone();
+    assert_eq!(
+        (data["purpose"].as_str(), data["email"].as_str()),
+        (Some("password_reset"), Some("Ann@example.org"))
+    );
+    let next = "seven quiet otters";
+    let body = json!({"token": token.expose(), "password": next});
+    let answer = browser
+        .post(&world, "/portal/password_resets", body.clone())
+        .await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(browser.signed_in(&world).await, 200);
+    assert_eq!(ann.signed_in(&world).await, 401);
+    let again = Browser::new()
+        .post(&world, "/portal/password_resets", body)
+        .await;
+    again.assert_error(404, "10005", "");
+    let setup = json!({"token": token.expose(), "email": "e@x", "password": next});
+    let answer = Browser::new().post(&world, "/portal/setup", setup).await;
+    answer.assert_error(404, "10005", "");
+}
+
+#[tokio::test]
+async fn an_invitation_says_who_and_as_what_and_works_once() {
+    let world = World::new().await;
+    let mut ann = set_up(&world).await;
+    let body = json!({"email": "cy@example.org", "role": "developer"});
+    let invited = ann.post(&world, "/portal/invitations", body).await.json()["data"].clone();
+    let token = invited["url"]
+        .as_str()
+        .unwrap()
+        .split_once('#')
+        .unwrap()
+        .1
+        .to_owned();
+    let listed = ann.get(&world, "/portal/invitations").await;
+    assert!(
+        !String::from_utf8_lossy(&listed.body).contains(&token),
+        "shown once"
+    );
+    assert_eq!(listed.json()["data"][0]["id"], invited["id"]);
+    let mut cy = Browser::new();
+    let link = cy
+        .post(&world, "/portal/links", json!({"token": token}))
+        .await;
+    let link = link.json()["data"].clone();
+    assert_eq!(
+        [
+            &link["purpose"],
+            &link["email"],
+            &link["organization_name"],
+            &link["role"]
+        ],
+        ["invitation", "cy@example.org", "Acme", "developer"]
+    );
+    // Role and address are those of the invitation, whatever the body says.
+    let body = json!({
+        "token": token, "password": PASSWORD, "role": "owner", "email": "boss@example.org",
+    });
+    let joined = cy
+        .post(&world, "/portal/invitations/accept", body.clone())
+        .await;
+    assert_eq!(joined.status, 201, "{joined:?}");
+    let user = joined.json()["data"]["user"].clone();
+    assert_eq!(
+        (user["email"].as_str(), user["role"].as_str()),
+        (Some("cy@example.org"), Some("developer"))
+    );
+    let again = Browser::new()
+        .post(&world, "/portal/invitations/accept", body)
+        .await;
+    again.assert_error(404, "10005", "");
+    let open = ann.get(&world, "/portal/invitations").await;
+    assert_eq!(open.json()["meta"]["total_results"], 0);
+
+    let body = json!({"email": "di@example.org", "role": "admin"});
+    let invited = ann.post(&world, "/portal/invitations", body).await.json()["data"].clone();
+    let path = format!("/portal/invitations/{}", invited["id"].as_str().unwrap());
+    let revoked = ann.ask(&world, "DELETE", &path, json!(null)).await;
+    assert_eq!(revoked.status, 200);
+    let token = invited["url"].as_str().unwrap().split_once('#').unwrap().1;
+    let body = json!({"token": token, "password": PASSWORD});
+    let dead = Browser::new()
+        .post(&world, "/portal/invitations/accept", body)
+        .await;
+    dead.assert_error(404, "10005", "");
+    for (body, pointer) in [
+        (json!({"email": "x@y"}), "/role"),
+        (json!({"email": "x@y", "role": "root"}), "/role"),
+        (json!({"role": "admin"}), "/email"),
+        (
+            json!({"email": "ANN@example.org", "role": "admin"}),
+            "/email",
+        ),
+    ] {
+        let answer = ann.post(&world, "/portal/invitations", body).await;
+        let (status, _, place) = answer.error();
+        assert_eq!((status, place.as_str()), (422, pointer));
+    }
+}
+
+/// One person of each role, in one account.
+async fn everybody(world: &World) -> Vec<(Role, Browser)> {
+    let mut ann = set_up(world).await;
+    let mut people = Vec::new();
+    for role in [Role::Admin, Role::Developer, Role::ReadOnly] {
+        let email = format!("{}@example.org", role.name());
+        people.push((role, join(world, &mut ann, &email, role.name()).await));
+    }
+    people.insert(0, (Role::Owner, ann));
+    people
+}
+
+#[tokio::test]
+async fn every_route_of_the_portal_takes_what_its_table_says() {
+    let world = World::new().await;
+    let people = everybody(&world).await;
+    let unknown = "c215ade3-0d39-418e-94be-c5f780760199";
+    for route in PORTAL_ROUTES {
+        let path = route.path.replace("{id}", unknown);
+        let mut visitor = Browser::new();
+        let answer = visitor.ask(&world, route.method, &path, json!({})).await;
+        let anyone = route.access == PortalAccess::Anyone;
+        if anyone {
+            assert_ne!(answer.status, 401, "{route:?} {answer:?}");
+            continue;
+        }
+        answer.assert_error(401, "10009", "");
+        let key = Request::builder()
+            .method(route.method)
+            .uri(&path)
+            .extension(HTTPS)
+            .header("host", "phone.example.org")
+            .header("authorization", format!("Bearer {}", world.alice.key));
+        let answer = world.send(key.body(Body::empty()).unwrap()).await;
+        answer.assert_error(401, "10009", "");
+        for (role, browser) in &people {
+            // A copy: some routes end the session, and cookies with it.
+            if matches!(route.path, "/portal/session" | "/portal/password") && route.method != "GET"
+            {
+                continue;
+            }
+            let answer = browser
+                .clone()
+                .ask(&world, route.method, &path, json!({}))
+                .await;
+            let may = match route.access {
+                PortalAccess::May(permission) => role.may(permission),
+                PortalAccess::Person | PortalAccess::Anyone => true,
+            };
+            assert_eq!(answer.status == 403, !may, "{role:?} {route:?} {answer:?}");
+            assert_ne!(answer.status, 401, "{role:?} {route:?}");
+            assert!(answer.status < 500, "{role:?} {route:?} {answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_resource_is_reached_through_the_portal_as_the_role_allows() {
+    let world = World::new().await;
+    let people = everybody(&world).await;
+    let visitor = Browser::new();
+    for route in ringtrip_api::ROUTES {
+        let Some(rest) = route.path.strip_prefix("/v2/") else {
+            continue;
+        };
+        let id = "1293384261075731499";
+        let path = format!("/portal/v2/{}", rest.replace("{id}", id));
+        let answer = visitor
+            .clone()
+            .ask(&world, route.method, &path, json!({}))
+            .await;
+        answer.assert_error(401, "10009", "");
+        let reads = route.method == "GET";
+        let needed = match rest.split('/').next().unwrap() {
+            "api_keys" => Permission::ManageKeys,
+            "audit_events" => Permission::ReadAudit,
+            "account" | "trunks" if !reads => Permission::ManageAccount,
+            _ if reads => Permission::ReadResources,
+            _ => Permission::WriteResources,
+        };
+        for (role, browser) in &people {
+            let answer = browser
+                .clone()
+                .ask(&world, route.method, &path, json!({}))
+                .await;
+            let may = role.may(needed);
+            assert_eq!(answer.status == 403, !may, "{role:?} {route:?} {answer:?}");
+            assert_ne!(answer.status, 401, "{role:?} {route:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_person_works_with_resources_under_their_own_name() {
+    let world = World::new().await;
+    let mut ann = set_up(&world).await;
+    let mut dev = join(&world, &mut ann, "dev@example.org", "developer").await;
+    let body =
+        json!({"connection_name": "main", "user_name": "acmemain", "password": "correct horse"});
+    let made = dev
+        .post(&world, "/portal/v2/credential_connections", body)
+        .await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let connection = made.id();
+    let body = json!({"connection_id": connection});
+    let made = dev
+        .post(&world, "/portal//v2/telephony_credentials/", body)
+        .await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let credential = made.json()["data"].clone();
+    assert_eq!(
+        credential["user_id"],
+        ann.get(&world, "/portal/session").await.json()["data"]["account"]["id"]
+    );
+    let path = format!(
+        "/portal/v2/telephony_credentials/{}",
+        credential["id"].as_str().unwrap()
+    );
+    let token = dev.post(&world, &format!("{path}/token"), json!({})).await;
+    assert_eq!(token.status, 201);
+    // Another account's things are not there.
+    let foreign = format!(
+        "/portal/v2/credential_connections/{}",
+        world.alice.connection
+    );
+    dev.get(&world, &foreign)
+        .await
+        .assert_error(404, "10005", "");
+
+    world.store.write_notes().await.unwrap();
+    let query = "/portal/v2/audit_events?filter[resource_type]=telephony_credential&sort=asc";
+    let events = ann.get(&world, query).await.json()["data"].clone();
+    let told: Vec<_> = events
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| {
+            (
+                event["change_type"].as_str().unwrap(),
+                event["actor"]["name"].as_str().unwrap(),
+                event["source_address"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("create", "dev@example.org", "203.0.113.9"),
+            ("create_token", "dev@example.org", "203.0.113.9"),
+        ]
+    );
+    assert_eq!(events[0]["change_made_by"], "organization_member");
+}
+
+#[tokio::test]
+async fn a_key_beside_a_session_does_not_change_who_asks() {
+    let world = World::new().await;
+    let ann = set_up(&world).await;
+    let request = ann
+        .request("GET", "/portal/v2/whoami")
+        .header("authorization", format!("Bearer {}", world.alice.key));
+    let answer = world.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.json()["data"]["organization_name"], "Acme");
+    // And a cookie opens nothing of the API itself.
+    let request = ann.request("GET", "/v2/whoami");
+    let answer = world.send(request.body(Body::empty()).unwrap()).await;
+    answer.assert_error(401, "10009", "");
+}
+
+#[tokio::test]
+async fn who_may_only_read_sees_no_secrets() {
+    let world = World::new().await;
+    let mut ann = set_up(&world).await;
+    let body =
+        json!({"connection_name": "main", "user_name": "acmemain", "password": "correct horse"});
+    let id = ann
+        .post(&world, "/portal/v2/credential_connections", body)
+        .await
+        .id();
+    ann.post(
+        &world,
+        "/portal/v2/telephony_credentials",
+        json!({"connection_id": id}),
+    )
+    .await;
+    let mut reader = join(&world, &mut ann, "ro@example.org", "read_only").await;
+    for (path, secret) in [
+        ("/portal/v2/telephony_credentials", "sip_password"),
+        ("/portal/v2/credential_connections", "password"),
+    ] {
+        let shown = ann.get(&world, path).await.json()["data"][0].clone();
+        let hidden = reader.get(&world, path).await.json()["data"][0].clone();
+        assert!(shown[secret].is_string());
+        assert_eq!(hidden[secret], Value::Null);
+        assert_eq!(hidden["id"], shown["id"]);
+    }
+}
+
+#[tokio::test]
+async fn roles_change_and_people_go_and_their_sessions_with_them() {
+    let world = World::new().await;
+    let mut ann = set_up(&world).await;
+    // Those come first who came first.
+    world.advance_secs(1);
+    let mut cy = join(&world, &mut ann, "cy@example.org", "admin").await;
+    let people = cy.get(&world, "/portal/users").await.json();
+    let id = |index: usize| people["data"][index]["id"].as_str().unwrap().to_owned();
+    let (ann_path, cy_path) = (
+        format!("/portal/users/{}", id(0)),
+        format!("/portal/users/{}", id(1)),
+    );
+    for (method, body) in [("PATCH", json!({"role": "admin"})), ("DELETE", json!(null))] {
+        let refused = cy.ask(&world, method, &ann_path, body).await;
+        refused.assert_error(403, "10010", "");
+        let body = json!({"role": "owner"});
+        let refused = cy.ask(&world, "PATCH", &cy_path, body).await;
+        refused.assert_error(403, "10010", "");
+    }
+    let owner = json!({"email": "di@example.org", "role": "owner"});
+    let refused = cy.post(&world, "/portal/invitations", owner).await;
+    refused.assert_error(403, "10010", "");
+    let last = ann
+        .ask(&world, "PATCH", &ann_path, json!({"role": "admin"}))
+        .await;
+    last.assert_error(422, "10015", "/role");
+
+    let changed = ann
+        .ask(&world, "PATCH", &cy_path, json!({"role": "read_only"}))
+        .await;
+    assert_eq!(changed.json()["data"]["role"], "read_only");
+    assert_eq!(cy.signed_in(&world).await, 401, "a new role, a new session");
+    cy.sign_in(&world, "cy@example.org", PASSWORD).await;
+    let refused = cy.get(&world, "/portal/invitations").await;
+    refused.assert_error(403, "10010", "");
+    let gone = ann.ask(&world, "DELETE", &cy_path, json!(null)).await;
+    assert_eq!(gone.status, 200);
+    assert_eq!(cy.signed_in(&world).await, 401);
+    let answer = cy.sign_in(&world, "cy@example.org", PASSWORD).await;
+    answer.assert_error(401, "10009", "");
+}
+
+#[tokio::test]
+async fn sign_ins_and_refusals_are_in_the_audit_log() {
+    let world = World::new().await;
+    let mut ann = set_up(&world).await;
+    let mut reader = join(&world, &mut ann, "ro@example.org", "read_only").await;
+    Browser::new()
+        .sign_in(&world, "ann@example.org", "wrong wrong wrong")
+        .await;
+    Browser::new()
+        .sign_in(&world, "ann@example.org", PASSWORD)
+        .await;
+    reader.get(&world, "/portal/invitations").await;
+    reader.post(&world, "/portal/v2/api_keys", json!({})).await;
+    reader
+        .ask(&world, "DELETE", "/portal/session", json!(null))
+        .await;
+    world.store.write_notes().await.unwrap();
+    let events = ann
+        .get(&world, "/portal/v2/audit_events?page_size=100&sort=asc")
+        .await;
+    let told: Vec<_> = events.json()["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| {
+            let word = |key: &str| event[key].as_str().unwrap().to_owned();
+            format!(
+                "{} {} {} {}",
+                event["actor"]["name"].as_str().unwrap(),
+                word("change_type"),
+                word("resource_type"),
+                word("result")
+            )
+        })
+        .collect();
+    let mut told = told;
+    told.sort();
+    let mut expected = vec![
+        "Ann@example.org set_up user success",
+        "Ann@example.org set_up portal_session success",
+        "Ann@example.org create invitation success",
+        "ro@example.org accept user success",
+        "ro@example.org accept portal_session success",
+        "Ann@example.org sign_in portal_session refused",
+        "Ann@example.org sign_in portal_session success",
+        "ro@example.org create api_key refused",
+        "ro@example.org sign_out portal_session success",
+    ];
+    expected.sort_unstable();
+    assert_eq!(told, expected);
+}

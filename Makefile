@@ -59,12 +59,14 @@ test-lint: build-needs
 test-rust: build-needs web
 	$(CARGO) test --workspace --no-fail-fast
 
-# What touches the database runs once more, on Postgres.
+# What touches the database runs once more, on Postgres: the suites of the store and of the API, and the binary where
+# it meets the database.
+POSTGRES_TESTS := $(filter-out group_commit,$(basename $(notdir $(wildcard crates/store/tests/*.rs)))) v2 \
+  idempotency kill9 operations postgres_outage webhooks
 .PHONY: test-postgres
 test-postgres: build-needs web
 	@scripts/need postgres:postgresql setpriv:util-linux
-	scripts/with-postgres $(CARGO) test --workspace --no-fail-fast --test 'conformance' --test 'concurrency' --test 'call_history' --test 'v2' \
-	  --test 'key_rotation' --test 'backup' --test 'operations' --test 'kill9' --test 'postgres_outage'
+	scripts/with-postgres $(CARGO) test --workspace --no-fail-fast $(POSTGRES_TESTS:%=--test %)
 
 .PHONY: test-web
 test-web: $(WEB_PACKAGES) web

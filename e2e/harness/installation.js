@@ -7,7 +7,7 @@ import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
-import { BINARY, OUTPUT } from './server.js';
+import { BINARY, ENVIRONMENT, OUTPUT } from './server.js';
 import { until } from './until.js';
 
 /** How long an end may take before it counts as a fault. */
@@ -46,7 +46,7 @@ export class Installation {
   }
 
   async #command(...args) {
-    const { stdout } = await promisify(execFile)(BINARY, [...args, '--config', 'ringtrip.toml'], { cwd: this.folder });
+    const { stdout } = await promisify(execFile)(BINARY, [...args, '--config', 'ringtrip.toml'], { cwd: this.folder, env: ENVIRONMENT });
     return JSON.parse(stdout);
   }
 
@@ -58,7 +58,7 @@ export class Installation {
     this.account = { email, user_id, api_key };
     await mkdir(OUTPUT, { recursive: true });
     this.log = [];
-    const child = spawn(BINARY, ['serve', '--config', 'ringtrip.toml'], { cwd: this.folder, stdio: ['ignore', 'inherit', 'pipe'] });
+    const child = spawn(BINARY, ['serve', '--config', 'ringtrip.toml'], { cwd: this.folder, env: ENVIRONMENT, stdio: ['ignore', 'inherit', 'pipe'] });
     this.#child = child;
     this.#exited = new Promise((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })));
     child.stderr.pipe(createWriteStream(join(OUTPUT, `${name}.log`)));

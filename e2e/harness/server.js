@@ -15,6 +15,8 @@ export const OUTPUT = process.env.RINGTRIP_E2E_OUTPUT ?? join(ROOT, 'e2e', 'outp
 
 /** The binary under test. */
 export const BINARY = process.env.RINGTRIP_E2E_BINARY ?? join(ROOT, 'target', 'debug', 'ringtrip');
+/** The environment of a server: this one's, without what is for the tests. The server would take it for its configuration. */
+export const ENVIRONMENT = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('RINGTRIP_')));
 
 /** How long a start may take: the first one writes a database and keys. */
 const START_MS = 60_000;

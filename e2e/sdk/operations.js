@@ -61,6 +61,11 @@ const resources = {
   'The account': {
     'whoami.retrieve': 'GET /v2/whoami',
     'balance.retrieve': 'GET /v2/balance',
+    'account.retrieve': 'GET /v2/account',
+    'api_keys.create': 'POST /v2/api_keys',
+    'api_keys.list': 'GET /v2/api_keys',
+    'api_keys.update': 'PATCH /v2/api_keys/{id}',
+    'api_keys.delete': 'DELETE /v2/api_keys/{id}',
   },
   Trunks: {
     'trunks.create': 'POST /v2/trunks',

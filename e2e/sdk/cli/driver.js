@@ -72,7 +72,7 @@ async function operation(id, command, body) {
 const absent = (...operations) => operations.forEach((id) => report(id, 'absent', 'the CLI has no command for it'));
 
 async function account() {
-  absent('whoami.retrieve');
+  absent('whoami.retrieve', 'account.retrieve', 'api_keys.create', 'api_keys.list', 'api_keys.update', 'api_keys.delete');
   await operation('balance.retrieve', 'balance retrieve', async () => {
     const data = await one('balance', 'retrieve');
     assert.equal(data.record_type, 'balance');

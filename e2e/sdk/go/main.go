@@ -111,6 +111,30 @@ func (d *driver) account() {
 		like(answer.Data.AvailableCredit, `^-?\d+\.\d\d$`)
 		like(answer.Data.Currency, `^[A-Z]{3}$`)
 	})
+	generic("account.retrieve", "client.Get", func() {
+		same(d.get("/account").Data["id"], any(d.facts.UserID))
+	})
+	name := "go " + unique()
+	generic("api_keys.create", "client.Post", func() {
+		var answer envelope
+		check(d.api.Post(d.ctx, "api_keys", object{"name": name}, &answer))
+		d.made = answer.Data
+		like(answer.Data["api_key"].(string), `^KEY[0-9A-F]{32}_[A-Za-z0-9]{22}$`)
+	})
+	generic("api_keys.list", "client.Get", func() {
+		same(row(d.list("/api_keys?page%5Bsize%5D=250"), d.made["id"])["name"], any(name))
+	})
+	generic("api_keys.update", "client.Patch", func() {
+		var answer envelope
+		check(d.api.Patch(d.ctx, "api_keys/"+d.made["id"].(string), object{"name": name + " renamed"}, &answer))
+		same(answer.Data["name"], any(name+" renamed"))
+	})
+	generic("api_keys.delete", "client.Delete", func() {
+		check(d.api.Delete(d.ctx, "api_keys/"+d.made["id"].(string), nil, nil))
+		dead := telnyx.NewClient(option.WithAPIKey(d.made["api_key"].(string)))
+		_, err := dead.Balance.Get(d.ctx)
+		fails(err, 401, "10009")
+	})
 }
 
 func (d *driver) profiles() {

@@ -99,6 +99,28 @@ final class Driver {
             same(data.get("record_type").asText(), "balance");
             like(data.get("balance").asText(), "-?\\d+\\.\\d\\d");
         });
+        generic("account.retrieve", () -> {
+            JsonNode data = call("GET", "/account", null).get("data");
+            same(data.get("id").asText(), facts.get("user_id").asText());
+        });
+        String name = "java " + unique();
+        generic("api_keys.create", () -> {
+            made = call("POST", "/api_keys", Map.of("name", name)).get("data");
+            like(made.get("api_key").asText(), "KEY[0-9A-F]{32}_[A-Za-z0-9]{22}");
+        });
+        generic("api_keys.list", () -> {
+            JsonNode row = row(call("GET", "/api_keys", null, "page[size]", "250"), made.get("id").asText());
+            same(row.get("name").asText(), name);
+        });
+        generic("api_keys.update", () -> {
+            JsonNode data = call("PATCH", "/api_keys/" + made.get("id").asText(), Map.of("name", name + " renamed")).get("data");
+            same(data.get("name").asText(), name + " renamed");
+        });
+        generic("api_keys.delete", () -> {
+            call("DELETE", "/api_keys/" + made.get("id").asText(), null);
+            CredentialsApi dead = new CredentialsApi(client(BASE_URL, made.get("api_key").asText()));
+            fails(401, "10009", () -> dead.findTelephonyCredentials().execute());
+        });
     }
 
     private static void profiles() {

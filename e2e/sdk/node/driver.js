@@ -446,6 +446,33 @@ async function account() {
       assert.match(data[name], /^-?\d+\.\d\d$/, name);
     }
   });
+  await generic('account.retrieve', 'client.get', async () => {
+    const { data } = await api.get('/account');
+    assert.equal(data.id, FACTS.user_id);
+  });
+  const name = `node ${unique()}`;
+  await generic('api_keys.create', 'client.post', async () => {
+    const { data } = await api.post('/api_keys', { body: { name } });
+    made.key = data;
+    assert.match(data.api_key, /^KEY[0-9A-F]{32}_[A-Za-z0-9]{22}$/);
+    assert.equal(data.name, name);
+    const other = new Telnyx({ apiKey: data.api_key });
+    assert.equal((await other.get('/whoami')).data.user_id, FACTS.user_id);
+  });
+  await generic('api_keys.list', 'client.get', async () => {
+    const { data } = await api.get('/api_keys', { query: { 'page[size]': 250 } });
+    const row = data.find(({ id }) => id === made.key.id);
+    assert.equal(row.name, name);
+    assert.ok(!row.api_key, 'a key is shown once');
+  });
+  await generic('api_keys.update', 'client.patch', async () => {
+    const { data } = await api.patch(`/api_keys/${made.key.id}`, { body: { name: `${name} renamed` } });
+    assert.equal(data.name, `${name} renamed`);
+  });
+  await generic('api_keys.delete', 'client.delete', async () => {
+    await api.delete(`/api_keys/${made.key.id}`);
+    await fails(new Telnyx({ apiKey: made.key.api_key }).balance.retrieve(), Telnyx.AuthenticationError, 401, '10009');
+  });
 }
 
 async function trunks() {

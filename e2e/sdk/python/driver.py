@@ -122,6 +122,40 @@ def _():
         like(figure, r"-?\d+\.\d\d")
 
 
+@generic("account.retrieve", "client.get")
+def _():
+    same(get("/account")["data"]["id"], FACTS["user_id"])
+
+
+@generic("api_keys.create", "client.post")
+def _():
+    made.key_name = f"python {unique()}"
+    made.key = api.post("/api_keys", cast_to=object, body={"name": made.key_name})["data"]
+    like(made.key["api_key"], r"KEY[0-9A-F]{32}_[A-Za-z0-9]{22}")
+    same(made.key["name"], made.key_name)
+    other = Telnyx(api_key=made.key["api_key"])
+    same(other.get("/whoami", cast_to=object)["data"]["user_id"], FACTS["user_id"])
+
+
+@generic("api_keys.list", "client.get")
+def _():
+    (row,) = [row for row in get("/api_keys", **{"page[size]": 250})["data"] if row["id"] == made.key["id"]]
+    same(row["name"], made.key_name)
+    true(not row.get("api_key"), "a key is shown once")
+
+
+@generic("api_keys.update", "client.patch")
+def _():
+    body = {"name": f"{made.key_name} renamed"}
+    same(api.patch(f"/api_keys/{made.key['id']}", cast_to=object, body=body)["data"]["name"], body["name"])
+
+
+@generic("api_keys.delete", "client.delete")
+def _():
+    api.delete(f"/api_keys/{made.key['id']}", cast_to=object)
+    fails(telnyx.AuthenticationError, 401, "10009", Telnyx(api_key=made.key["api_key"]).balance.retrieve)
+
+
 # Outbound voice profiles
 
 

@@ -1,4 +1,5 @@
 //! `ringtrip serve` and the commands around it.
+#![expect(clippy::unwrap_used, reason = "what a test prepares must succeed")]
 
 mod support;
 

@@ -1,6 +1,8 @@
 //! The audit log: written with what it tells of, never changed, listed, and forgotten by age; on either
 //! engine.
 
+#![expect(clippy::unwrap_used, reason = "what a test prepares must succeed")]
+
 mod support;
 
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! People, their sessions, and the links they come by; on either engine.
 
+#![expect(clippy::unwrap_used, reason = "what a test prepares must succeed")]
+
 mod support;
 
 use ringtrip_model::{

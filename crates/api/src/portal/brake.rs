@@ -97,10 +97,8 @@ impl Brake {
         let mut wait = Duration::ZERO;
         for (counted, limit) in &attempt.0 {
             match self.counts.get(counted) {
-                Some(count) if now.since(count.since) < WINDOW => {
-                    if count.number >= *limit {
-                        wait = wait.max(WINDOW - now.since(count.since));
-                    }
+                Some(count) if now.since(count.since) < WINDOW && count.number >= *limit => {
+                    wait = wait.max(WINDOW - now.since(count.since));
                 }
                 Some(_) => {}
                 None if self.counts.len() >= ROOM => wait = wait.max(WINDOW),

@@ -69,9 +69,10 @@ impl Browser {
     }
 
     async fn ask(&mut self, world: &World, method: &str, path: &str, body: Value) -> Answer {
-        let body = match body {
-            Value::Null => Body::empty(),
-            body => Body::from(body.to_string()),
+        let body = if body.is_null() {
+            Body::empty()
+        } else {
+            Body::from(body.to_string())
         };
         let answer = world
             .send(self.request(method, path).body(body).unwrap())

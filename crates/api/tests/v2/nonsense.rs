@@ -175,6 +175,14 @@ fn assert_refuses_field(answer: &Answer, pointer: &str, what: &str) {
     );
 }
 
+fn encoded(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        write!(encoded, "%{byte:02X}").unwrap();
+    }
+    encoded
+}
+
 fn shortened(value: &Value) -> String {
     let text = value.to_string();
     text.chars().take(80).collect()
@@ -487,10 +495,7 @@ async fn queries_that_make_no_sense_are_answered_or_refused_but_never_fail() {
                 .copied()
                 .chain([&*"x".repeat(8000), ""])
             {
-                let value: String = text.bytes().fold(String::new(), |mut encoded, byte| {
-                    write!(encoded, "%{byte:02X}").unwrap();
-                    encoded
-                });
+                let value = encoded(text);
                 let answer = world.get(&world.alice, &format!("{at}={value}")).await;
                 assert!(answer.status < 500, "{at}={value}: {answer:?}");
                 let words = parameter["schema"]["enum"].as_array();
@@ -519,6 +524,49 @@ async fn queries_that_make_no_sense_are_answered_or_refused_but_never_fail() {
                 .get(&world.alice, &format!("{path}{required}{mark}{query}"))
                 .await;
             assert!(answer.status < 500, "{path} {query}: {answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_word_that_the_document_lists_is_taken() {
+    let world = World::new().await;
+    for route in keyed_routes() {
+        let path = path_of_alices(&world, route.path).await;
+        let required = required_query(route);
+        let mark = if required.is_empty() { '?' } else { '&' };
+        for parameter in query_parameters(route) {
+            let name = parameter["name"].as_str().unwrap();
+            let schema = &parameter["schema"];
+            for listed in [&schema["enum"], &schema["items"]["enum"]] {
+                for word in listed
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Value::as_str)
+                {
+                    let at = format!("{path}{required}{mark}{name}={}", encoded(word));
+                    let answer = world.get(&world.alice, &at).await;
+                    assert_eq!(answer.status, 200, "{at}: {answer:?}");
+                }
+            }
+        }
+        for (pointer, field) in body_schema(route).map(fields).into_iter().flatten() {
+            for word in field["enum"].as_array().into_iter().flatten() {
+                let body = body_with(&pointer, word.clone()).to_string();
+                let answer = world.request(&world.alice, route.method, &path, body).await;
+                if answer.status == 422 {
+                    let said = answer.json();
+                    let mut errors = said["errors"].as_array().unwrap().iter();
+                    // What else the word needs is another matter.
+                    let unknown = errors.any(|error| {
+                        let detail = error["detail"].as_str().unwrap();
+                        error["source"]["pointer"] == pointer
+                            && detail.starts_with("Must be one of")
+                    });
+                    assert!(!unknown, "{route:?} {pointer} {word}: {answer:?}");
+                }
+            }
         }
     }
 }

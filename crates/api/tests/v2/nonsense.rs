@@ -547,7 +547,8 @@ async fn every_word_that_the_document_lists_is_taken() {
                 {
                     let at = format!("{path}{required}{mark}{name}={}", encoded(word));
                     let answer = world.get(&world.alice, &at).await;
-                    assert_eq!(answer.status, 200, "{at}: {answer:?}");
+                    // A word may ask for something that is not there; it is understood all the same.
+                    assert!(matches!(answer.status, 200 | 404), "{at}: {answer:?}");
                 }
             }
         }

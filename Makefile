@@ -28,6 +28,7 @@ WEB_SOURCES := $(shell find web \( -name node_modules -o -name dist \) -prune -o
 
 # The compiler and cmake are for the cryptography, Chromium and the rest for the tests with real clients.
 BUILD_NEEDS := cc:build-essential cmake:cmake
+POSTGRES_NEEDS := postgres:postgresql setpriv:util-linux
 E2E_NEEDS := chromium:chromium certutil:libnss3-tools openssl:openssl ip:iproute2 unshare:util-linux python-venv:python3-venv
 
 .PHONY: help
@@ -56,7 +57,7 @@ test-lint: build-needs
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
 
 .PHONY: test-rust
-test-rust: build-needs web
+test-rust: build-needs postgres-needs web
 	$(CARGO) test --workspace --no-fail-fast
 
 # What touches the database runs once more, on Postgres: the suites of the store and of the API, and the binary where
@@ -64,8 +65,7 @@ test-rust: build-needs web
 POSTGRES_TESTS := $(filter-out group_commit,$(basename $(notdir $(wildcard crates/store/tests/*.rs)))) v2 \
   idempotency kill9 operations postgres_outage webhooks
 .PHONY: test-postgres
-test-postgres: build-needs web
-	@scripts/need postgres:postgresql setpriv:util-linux
+test-postgres: build-needs postgres-needs web
 	scripts/with-postgres $(CARGO) test --workspace --no-fail-fast $(POSTGRES_TESTS:%=--test %)
 
 .PHONY: test-web
@@ -151,6 +151,10 @@ $(SCHEMATHESIS): | e2e-needs
 .PHONY: build-needs
 build-needs:
 	@scripts/need $(BUILD_NEEDS)
+
+.PHONY: postgres-needs
+postgres-needs:
+	@scripts/need $(POSTGRES_NEEDS)
 
 .PHONY: e2e-needs
 e2e-needs:

@@ -285,7 +285,6 @@ impl Operation {
     }
 
     /// Adds an answer without a body.
-    #[allow(dead_code, reason = "for resources that are being added")]
     pub(crate) fn answers_nothing(&mut self, status: StatusCode) {
         self.answers.insert(
             status.as_u16(),

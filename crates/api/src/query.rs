@@ -73,7 +73,6 @@ impl Query {
     /// # Errors
     ///
     /// 400 for any other.
-    #[allow(dead_code, reason = "for resources that are being added")]
     pub(crate) fn filter_word<T: Named>(&self, field: &str) -> Result<Option<T>, ApiError> {
         let read = |text| T::from_name(text).ok_or_else(|| not_listed::<T>(field));
         self.filter(field).map(read).transpose()

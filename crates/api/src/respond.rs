@@ -47,7 +47,6 @@ pub(crate) struct Word<T>(pub(crate) T);
 
 /// Nothing at all, with status 204.
 #[derive(Debug, Clone, Copy)]
-#[allow(dead_code, reason = "for resources that are being added")]
 pub(crate) struct NoContent;
 
 impl<T: Printed> Serialize for Text<T> {

@@ -54,19 +54,10 @@ pub(crate) enum Limit {
     Entries(usize, usize),
     /// A text that matches a regular expression.
     Pattern(&'static str),
-    /// A number, not necessarily a whole one, from one to the other.
-    #[allow(dead_code, reason = "for resources that are being added")]
-    Between(f64, f64),
 }
 
-/// A telephone number with its country code (E.164).
-#[allow(dead_code, reason = "for resources that are being added")]
-pub(crate) const E164: Limit = Limit::Pattern(r"^\+[1-9][0-9]{1,14}$");
 /// A country code of two letters (ISO 3166-1 alpha-2).
 pub(crate) const COUNTRY: Limit = Limit::Pattern("^[A-Za-z]{2}$");
-/// An amount of money as text.
-#[allow(dead_code, reason = "for resources that are being added")]
-pub(crate) const MONEY: Limit = Limit::Pattern(r"^[0-9]+(\.[0-9]+)?$");
 /// An absolute `http` or `https` URL, or nothing.
 pub(crate) const URL: Limit =
     Limit::Pattern(r"^([Hh][Tt][Tt][Pp][Ss]?://[^\s\x00-\x1f\x7f/?#:][^\s\x00-\x1f\x7f]*)?$");
@@ -250,7 +241,6 @@ impl<'a> Fields<'a> {
                 json!({"maxItems": max, "items": {"type": "string", "maxLength": chars}})
             }
             Limit::Pattern(pattern) => json!({"pattern": pattern}),
-            Limit::Between(min, max) => json!({"minimum": min, "maximum": max}),
         };
         self.describe(key, facts);
     }

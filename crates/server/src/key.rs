@@ -50,7 +50,7 @@ pub(crate) async fn rotate(
     }
     if only != Some(RotatedKey::Encryption) {
         store
-            .rotate_signing_key(&mut rng)
+            .rotate_signing_key(clock.wall(), &mut rng)
             .await
             .context("the signing key was not rotated")?;
         let keys = store.signing_keys();

@@ -2,14 +2,14 @@
 
 use std::sync::{Arc, PoisonError};
 
-use ringtrip_model::{AccountId, Actor, AuditEvent, Role, Timestamp};
+use ringtrip_model::{AccountId, Actor, AuditEvent, AuditEventId, Role, Timestamp};
 
-use crate::Store;
 use crate::accounts::{self, Counter};
 use crate::db::{self, Conn, QueryBuilder, Row, snapshot};
 use crate::error::StoreError;
 use crate::page::{Listing, Page, can_match};
 use crate::row::{self, Columns};
+use crate::{Inner, Store};
 
 const TABLE: &str = "audit_events";
 const READING: &str = "reading the audit log";
@@ -214,6 +214,37 @@ async fn prune(conn: &mut Conn, before: Timestamp) -> Result<u64, StoreError> {
     .await
     .map_err(failed)?;
     Ok(done.rows_affected())
+}
+
+/// Tells the log of every account what the operator did to a thing that all of them share.
+pub(crate) async fn tell_all(
+    conn: &mut Conn,
+    inner: &Inner,
+    action: &str,
+    resource_type: &str,
+    resource_id: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let failed = StoreError::while_doing(ADDING);
+    let rows = db::query("SELECT id FROM accounts ORDER BY id")
+        .fetch_all(&mut *conn)
+        .await;
+    let rows = rows.map_err(failed)?;
+    let events = rows.iter().map(|row| {
+        Ok(AuditEvent {
+            id: inner.with_rng(AuditEventId::generate),
+            account: Columns::new(row, "accounts", ADDING).parse("id")?,
+            actor: Actor::Operator,
+            action: action.to_owned(),
+            resource_type: resource_type.to_owned(),
+            resource_id: Some(resource_id.to_owned()),
+            source: None,
+            succeeded: true,
+            occurred_at: now,
+        })
+    });
+    let events = events.collect::<Result<Vec<_>, StoreError>>()?;
+    insert_all(conn, &events).await.map_err(failed)
 }
 
 /// Adds entries, in their order.

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use ringtrip_model::{Generator, Timestamp};
 
+use crate::audit_events;
 use crate::db::{self, Conn, QueryBuilder, reader};
 use crate::error::StoreError;
 use crate::row::{self, Columns};
@@ -138,7 +139,9 @@ impl Store {
             move |conn| {
                 Box::pin(async move {
                     let nonce = inner.with_rng(draw_nonce);
-                    register(conn, &registering, now, nonce).await
+                    register(conn, &registering, now, nonce).await?;
+                    let id = registering.key_id();
+                    audit_events::tell_all(conn, &inner, "rotate", "encryption_key", id, now).await
                 })
             },
             {

@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, PoisonError};
 
-use ringtrip_model::{Generator, SigningKey};
+use ringtrip_model::{Generator, SigningKey, Timestamp};
 use uuid::Uuid;
 
+use crate::audit_events;
 use crate::db::{self, Conn};
 use crate::error::StoreError;
 use crate::row::Columns;
@@ -31,7 +32,11 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]; then the keys are as they were.
-    pub async fn rotate_signing_key(&self, rng: &mut Generator) -> Result<(), StoreError> {
+    pub async fn rotate_signing_key(
+        &self,
+        now: Timestamp,
+        rng: &mut Generator,
+    ) -> Result<(), StoreError> {
         let key = SigningKey::generate(rng);
         let inner = Arc::clone(&self.inner);
         let settling = Arc::clone(&self.inner);
@@ -41,6 +46,8 @@ impl Store {
                 Box::pin(async move {
                     let sealer = inner.sealer();
                     insert(conn, &sealer, &key, inner.with_rng(draw_nonce)).await?;
+                    let id = key.id.to_string();
+                    audit_events::tell_all(conn, &inner, "rotate", "signing_key", &id, now).await?;
                     load(conn, &sealer).await
                 })
             },

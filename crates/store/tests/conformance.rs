@@ -1201,14 +1201,14 @@ async fn signing_keys_outlive_the_process_and_at_most_two_are_active() {
     assert_eq!(world.store.signing_keys(), first);
     world
         .store
-        .rotate_signing_key(&mut world.rng)
+        .rotate_signing_key(NOW, &mut world.rng)
         .await
         .unwrap();
     let second = world.store.signing_keys();
     assert_eq!((second.len(), &second[1]), (2, &first[0]));
     world
         .store
-        .rotate_signing_key(&mut world.rng)
+        .rotate_signing_key(NOW, &mut world.rng)
         .await
         .unwrap();
     let third = world.store.signing_keys();

@@ -9,8 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::join_all;
-use ringtrip_model::{Account, CredentialConnection, Secret, TelephonyCredentialId, Timestamp};
-use ringtrip_store::{OpenError, Page, Resealed, RotateError, Store, TelephonyCredentialFilter};
+use ringtrip_model::{
+    Account, Actor, CredentialConnection, Secret, TelephonyCredentialId, Timestamp,
+};
+use ringtrip_store::{
+    AuditEventFilter, OpenError, Page, Resealed, RotateError, Store, TelephonyCredentialFilter,
+};
 use support::{NOW, World, after, open, rng};
 
 const DAY: i64 = 24 * 60 * 60;
@@ -188,7 +192,7 @@ async fn a_signing_key_of_another_process_is_learned() {
     let world = World::new().await;
     let first = world.store.signing_keys();
     let operator = open(&world.database).await;
-    operator.rotate_signing_key(&mut rng(5)).await.unwrap();
+    operator.rotate_signing_key(NOW, &mut rng(5)).await.unwrap();
     assert_eq!(world.store.signing_keys(), first);
     assert!(world.store.refresh_keys().await.unwrap());
     let second = world.store.signing_keys();
@@ -273,5 +277,46 @@ async fn two_rotations_at_once_do_not_write_over_each_other() {
         .rotate_encryption_key(NOW, &mut rng(3))
         .await
         .unwrap();
+    world.store.close().await;
+}
+
+#[tokio::test]
+async fn a_rotation_is_in_the_audit_log_of_every_account() {
+    let mut world = World::new().await;
+    let accounts = [world.account("a@x").await, world.account("b@x").await];
+    let sealing = world
+        .store
+        .rotate_encryption_key(NOW, &mut rng(3))
+        .await
+        .unwrap();
+    world
+        .store
+        .rotate_signing_key(after(1), &mut rng(4))
+        .await
+        .unwrap();
+    let signing = world.store.signing_keys()[0].id.to_string();
+    for account in accounts {
+        let filter = AuditEventFilter {
+            action: Some("rotate".to_owned()),
+            ..AuditEventFilter::default()
+        };
+        let page = Page {
+            number: 1,
+            size: 10,
+        };
+        let found = world
+            .store
+            .list_audit_events(account.id, filter, true, page)
+            .await
+            .unwrap();
+        let told: Vec<_> = found
+            .items
+            .into_iter()
+            .map(|event| (event.actor, event.resource_type, event.resource_id))
+            .collect();
+        let expected = [("encryption_key", &sealing), ("signing_key", &signing)]
+            .map(|(kind, id)| (Actor::Operator, kind.to_owned(), Some(id.clone())));
+        assert_eq!(told, expected);
+    }
     world.store.close().await;
 }

@@ -19,6 +19,7 @@ use crate::auth::Caller;
 use crate::error::{ApiError, Place};
 use crate::fields::{self, Fields, Limit, Sent};
 use crate::json::{IgnoredBody, JsonObject};
+use crate::once::{Made, Once};
 use crate::operation::Operation;
 use crate::page::PageRequest;
 use crate::query::Query;
@@ -161,17 +162,21 @@ pub(crate) mod operations {
 
 pub(crate) async fn create(
     caller: Caller,
+    once: Once,
     State(api): State<Api>,
     JsonObject(body): JsonObject,
-) -> Result<Data<Credential>, ApiError> {
+) -> Result<Made<Data<Credential>>, ApiError> {
     let now = api.now();
-    let new = fields::read(&body, |fields| {
-        api.with_generator(|rng| read_new(fields, caller.account, now, rng))
-    })?;
-    let credential = api.store().insert_mobile_push_credential(new).await?;
-    Ok(Data {
-        data: Credential::new(credential),
+    let show = |made| Data {
+        data: Credential::new(made),
+    };
+    once.create(&api, caller.account, &body, show, async |store| {
+        let new = fields::read(&body, |fields| {
+            api.with_generator(|rng| read_new(fields, caller.account, now, rng))
+        })?;
+        Ok(store.insert_mobile_push_credential(new).await?)
     })
+    .await
 }
 
 pub(crate) async fn list(

@@ -24,6 +24,7 @@ use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::fields::{self, Fields, FromJson, Limit};
 use crate::json::{IgnoredBody, JsonObject};
+use crate::once::{Made, Once};
 use crate::operation::Operation;
 use crate::page::{PageRequest, read_sort};
 use crate::query::Query;
@@ -308,17 +309,21 @@ pub(crate) mod operations {
 /// Answers 200, as Telnyx does.
 pub(crate) async fn create(
     caller: Caller,
+    once: Once,
     State(api): State<Api>,
     JsonObject(body): JsonObject,
-) -> Result<Data<Profile>, ApiError> {
+) -> Result<Made<Data<Profile>>, ApiError> {
     let now = api.now();
-    let new = fields::read(&body, |fields| {
-        api.with_generator(|rng| read_new(fields, caller.account, now, rng))
-    })?;
-    let profile = api.store().insert_outbound_voice_profile(new).await?;
-    Ok(Data {
-        data: Profile::new(profile),
+    let show = |made| Data {
+        data: Profile::new(made),
+    };
+    once.create(&api, caller.account, &body, show, async |store| {
+        let new = fields::read(&body, |fields| {
+            api.with_generator(|rng| read_new(fields, caller.account, now, rng))
+        })?;
+        Ok(store.insert_outbound_voice_profile(new).await?)
     })
+    .await
 }
 
 pub(crate) async fn list(

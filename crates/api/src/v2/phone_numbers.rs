@@ -21,6 +21,7 @@ use crate::auth::Caller;
 use crate::error::{ApiError, Place};
 use crate::fields;
 use crate::json::{IgnoredBody, JsonObject};
+use crate::once::{Made, Once};
 use crate::operation::Operation;
 use crate::page::{PageRequest, read_sort};
 use crate::query::Query;
@@ -164,15 +165,19 @@ pub(crate) mod operations {
 
 pub(crate) async fn create(
     caller: Caller,
+    once: Once,
     State(api): State<Api>,
     JsonObject(body): JsonObject,
-) -> Result<Created<Detailed>, ApiError> {
+) -> Result<Made<Created<Detailed>>, ApiError> {
     let now = api.now();
-    let new = fields::read(&body, |fields| {
-        api.with_generator(|rng| read_new(fields, caller.account, now, rng))
-    })?;
-    let number = api.store().insert_phone_number(new).await?;
-    Ok(Created(Detailed::new(number)))
+    let show = |made| Created(Detailed::new(made));
+    once.create(&api, caller.account, &body, show, async |store| {
+        let new = fields::read(&body, |fields| {
+            api.with_generator(|rng| read_new(fields, caller.account, now, rng))
+        })?;
+        Ok(store.insert_phone_number(new).await?)
+    })
+    .await
 }
 
 pub(crate) async fn list(

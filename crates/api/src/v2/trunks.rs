@@ -16,6 +16,7 @@ use crate::auth::Caller;
 use crate::error::{ApiError, Place};
 use crate::fields::{self, Fields, Limit, Sent};
 use crate::json::{IgnoredBody, JsonObject};
+use crate::once::{Made, Once};
 use crate::operation::Operation;
 use crate::page::{PageRequest, read_sort};
 use crate::query::Query;
@@ -235,15 +236,19 @@ pub(crate) mod operations {
 
 pub(crate) async fn create(
     caller: Caller,
+    once: Once,
     State(api): State<Api>,
     JsonObject(body): JsonObject,
-) -> Result<Created<ShownTrunk>, ApiError> {
+) -> Result<Made<Created<ShownTrunk>>, ApiError> {
     let now = api.now();
-    let new = fields::read(&body, |fields| {
-        api.with_generator(|rng| read_new(fields, caller.account, now, rng))
-    })?;
-    let trunk = api.store().insert_trunk(new).await?;
-    Ok(Created(ShownTrunk::new(trunk)))
+    let show = |made| Created(ShownTrunk::new(made));
+    once.create(&api, caller.account, &body, show, async |store| {
+        let new = fields::read(&body, |fields| {
+            api.with_generator(|rng| read_new(fields, caller.account, now, rng))
+        })?;
+        Ok(store.insert_trunk(new).await?)
+    })
+    .await
 }
 
 pub(crate) async fn list(

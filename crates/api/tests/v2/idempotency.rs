@@ -1,8 +1,10 @@
 //! `Idempotency-Key`: a create that comes again is carried out once.
 
 use axum::http::Request;
+use ringtrip_api::{Access, ROUTES};
 use serde_json::{Value, json};
 
+use crate::document::operation;
 use crate::support::{Answer, Tenant, World};
 
 async fn create(world: &World, tenant: &Tenant, path: &str, key: &str, body: &Value) -> Answer {
@@ -123,4 +125,57 @@ async fn many_at_once_make_one_and_the_others_are_told_to_wait() {
         assert_eq!(answer.header("retry-after"), "1");
     }
     assert_eq!(total(&world, CREDENTIALS).await, 1);
+}
+
+/// A body that the create at `path` carries out for Alice.
+///
+/// # Panics
+///
+/// When it does not know one: a new create takes a key, too.
+fn good_body(world: &World, path: &str) -> Value {
+    match path {
+        "/v2/api_keys" => json!({}),
+        "/v2/credential_connections" => {
+            json!({"connection_name": "desk", "user_name": "deskphones", "password": "correct horse"})
+        }
+        "/v2/mobile_push_credentials" => json!({
+            "type": "ios",
+            "alias": "desk",
+            "certificate": "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----",
+            "private_key": "-----BEGIN PRIVATE KEY-----\nMAMCAQI=\n-----END PRIVATE KEY-----",
+        }),
+        "/v2/outbound_voice_profiles" => json!({"name": "desk"}),
+        "/v2/phone_numbers" => json!({"phone_number": "+13125550100"}),
+        "/v2/telephony_credentials" => json!({"connection_id": world.alice.connection}),
+        "/v2/trunks" => json!({"name": "desk", "host": "sip.carrier.example"}),
+        other => panic!("this test does not know what to create at {other}"),
+    }
+}
+
+#[tokio::test]
+async fn every_create_takes_a_key() {
+    let world = World::new().await;
+    let creates = ROUTES
+        .iter()
+        .filter(|route| route.method == "POST" && route.access == Access::Key)
+        .map(|route| route.path)
+        .filter(|path| !path.contains('{'));
+    for path in creates {
+        let (_, operation) = operation("POST", path).unwrap();
+        let parameters = operation["parameters"].as_array().unwrap();
+        assert!(
+            parameters
+                .iter()
+                .any(|parameter| parameter["name"] == "Idempotency-Key"),
+            "the document does not tell of the key at {path}"
+        );
+        let before = total(&world, path).await.as_u64().unwrap();
+        let body = good_body(&world, path);
+        let first = create(&world, &world.alice, path, "k", &body).await;
+        let again = create(&world, &world.alice, path, "k", &body).await;
+        assert!(matches!(first.status, 200 | 201), "{path}: {first:?}");
+        assert_eq!((again.status, &again.body), (first.status, &first.body));
+        assert_eq!(again.header("idempotent-replayed"), "true", "{path}");
+        assert_eq!(total(&world, path).await, before + 1, "{path}");
+    }
 }

@@ -95,7 +95,7 @@ enum Part {
 }
 
 fn main() -> anyhow::Result<()> {
-    let options = Options::parse();
+    let mut options = Options::parse();
     if options.calls * 2 > options.sessions || options.repeat == 0 {
         bail!("--sessions must be at least twice --calls, and --repeat at least 1");
     }
@@ -109,6 +109,8 @@ fn main() -> anyhow::Result<()> {
             options.server.display()
         );
     }
+    // It is started in folders of its own.
+    options.server = options.server.canonicalize()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

@@ -144,8 +144,9 @@ pub(crate) enum Question {
     Get(Vec<Credential>),
     /// One of these paths, in turn.
     Read(Vec<String>),
-    /// Create something at this path; `{n}` in the body becomes a number of its own.
-    Post(&'static str, String),
+    /// Create something at this path, which is answered with this status; `{n}` in the body becomes a number of
+    /// its own.
+    Post(&'static str, u16, String),
 }
 
 impl Question {
@@ -171,9 +172,9 @@ impl Question {
                 let path = &paths[number % paths.len()];
                 rest.ask("GET", path, None).await?.expect(200)
             }
-            Self::Post(path, body) => {
+            Self::Post(path, status, body) => {
                 let body = body.replace("{n}", &number.to_string());
-                rest.ask("POST", path, Some(&body)).await?.expect(201)
+                rest.ask("POST", path, Some(&body)).await?.expect(*status)
             }
         }
     }

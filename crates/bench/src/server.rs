@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// A kernel tick of `/proc/<pid>/stat`; Linux has used 100 a second for user space since 2.6.
@@ -44,7 +45,7 @@ impl Site {
     }
 
     fn command(&self, binary: &Path, args: &[&str]) -> Command {
-        let mut command = Command::new(binary);
+        let mut command = ringtrip(binary);
         command
             .args(args)
             .arg("--config")
@@ -64,6 +65,17 @@ impl Site {
         }
         Ok(serde_json::from_slice(&done.stdout)?)
     }
+}
+
+/// Makes a command of the binary that sees none of the settings around it.
+fn ringtrip(binary: &Path) -> Command {
+    let mut command = Command::new(binary);
+    for (name, _) in std::env::vars() {
+        if name.starts_with("RINGTRIP_") {
+            command.env_remove(name);
+        }
+    }
+    command
 }
 
 /// CPU time that a Postgres server and its backends have used, in ticks of 10 ms. What ended backends
@@ -140,7 +152,7 @@ impl Server {
     /// # Errors
     /// When it does not start or says something unexpected.
     pub(crate) fn start(binary: &Path, folder: &Path) -> anyhow::Result<Self> {
-        let mut process = Command::new(binary)
+        let mut process = ringtrip(binary)
             .args(["dev", "--output", "json"])
             .args(["--http", "127.0.0.1:0", "--media", "127.0.0.1:0"])
             .arg("--data-dir")
@@ -217,8 +229,7 @@ impl Server {
     /// # Errors
     /// When it cannot be told to.
     pub(crate) fn stop(mut self) -> anyhow::Result<()> {
-        let pid = self.process.id().to_string();
-        Command::new("kill").args(["-TERM", &pid]).status()?;
+        kill_process(Pid::from_child(&self.process), Signal::TERM)?;
         self.process.wait()?;
         Ok(())
     }

@@ -16,7 +16,7 @@ const DRIVER_MS = 120_000;
 /** How long fetching or building may take, the first time. */
 const PREPARE_MS = 180_000;
 
-/** Says why an SDK cannot run here. It is no failure. */
+/** Says that an SDK's toolchain or packages are not here. It is no failure. */
 export class NotRun extends Error {}
 
 /** The SDKs, in the order of the table's columns. `prepare` returns the command line of the driver. */
@@ -71,8 +71,8 @@ async function prepareGo() {
   return [driver, []];
 }
 
-/** The version of the CLI that the driver is written for. */
-const CLI = 'github.com/team-telnyx/telnyx-cli/cmd/telnyx@v0.24.0';
+/** The CLI that the driver is written for. */
+const CLI = { module: 'github.com/team-telnyx/telnyx-cli', command: 'cmd/telnyx', version: 'v0.24.0' };
 
 /** Installs the CLI, or takes the one that RINGTRIP_E2E_TELNYX_CLI names. */
 async function prepareCli() {
@@ -83,7 +83,9 @@ async function prepareCli() {
     command = join(bin, 'telnyx');
     const there = await access(command).then(() => true, () => false);
     if (!there) {
-      await fetched('go', ['install', CLI], { env: { GOBIN: bin } });
+      const { module, version } = CLI;
+      await fetched('go', ['mod', 'download', `${module}@${version}`]);
+      await must('go', ['install', `${module}/${CLI.command}@${version}`], { env: { GOBIN: bin } });
     }
   }
   return [process.execPath, [join(HERE, 'cli', 'driver.js'), command]];
@@ -96,14 +98,16 @@ async function needs(tool) {
   }
 }
 
-/** Runs a command that fetches; where it cannot, the SDK is not run. */
+/** Runs a command that only fetches. What cannot be had, or not in time, is not here; what is not what it should be is a failure. */
 async function fetched(command, args, options) {
   const { code, output } = await run(command, args, options);
   if (code !== 0) {
-    throw new NotRun('its Go module could not be fetched', { cause: output });
+    const Reason = output.includes('checksum mismatch') ? Error : NotRun;
+    throw new Reason(`${command} ${args.join(' ')} ended with ${code}:\n${output}`);
   }
 }
 
+/** Runs a command that must succeed, within its time. */
 async function must(command, args, options) {
   const { code, output } = await run(command, args, options);
   if (code !== 0) {

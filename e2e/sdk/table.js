@@ -9,10 +9,13 @@ const FILE = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'docs', '
 
 const NOT_RUN = 'not run';
 
+/** What stands in place of the version of an SDK that did not run. It says nothing about one machine. */
+const NOT_HERE = `${NOT_RUN}: its toolchain or packages were not there`;
+
 /** What a cell says for each result of a driver. */
 const CELLS = { passed: 'yes', generic: 'generic', absent: 'no', replayed: 'wire', skipped: NOT_RUN };
 
-/** Renders the page. `columns` are `{ name, source, version, reason, cells }`; `cells` maps operations to words. */
+/** Renders the page. `columns` are `{ name, source, version, cells }`; without a version it did not run. `cells` maps operations to words. */
 function render(columns) {
   const lines = [
     '# Compatibility',
@@ -26,14 +29,16 @@ function render(columns) {
     "| generic | the SDK has no method for it; its generic request method did it, and the answer was checked |",
     "| wire | the SDK's request, written to the wire byte for byte as the SDK does, was answered as it must be |",
     '| no | the SDK cannot ask for it |',
-    `| ${NOT_RUN} | it was not tried: the SDK did not run where this page was made, for the reason below, or nothing of it is on the wire |`,
+    `| ${NOT_RUN} | it was not tried: the SDK did not run when this page was written, or nothing of it is on the wire |`,
     '',
     '| SDK | version | from |',
     '|---|---|---|',
-    ...columns.map(({ name, version, source, reason }) => `| ${name} | ${version ?? `${NOT_RUN}: ${reason}`} | ${source} |`),
+    ...columns.map(({ name, version, source }) => `| ${name} | ${version ?? NOT_HERE} | ${source} |`),
     '',
     'Ruby and PHP are not installed for the tests. Their columns replay what those SDKs put on the wire (`e2e/sdk/recorded/`) and check the answers; what the',
     'SDK then makes of an answer is not seen.',
+    '',
+    'Every other SDK has a driver (`e2e/sdk/`), which `make test` runs wherever its toolchain and packages are there, whether or not it ran for this page.',
   ];
   for (const group of new Set(OPERATIONS.map((operation) => operation.group))) {
     lines.push('', `## ${group}`, '', `| operation | request | ${columns.map(({ name }) => name).join(' | ')} |`, `|---|---|${'---|'.repeat(columns.length)}`);
@@ -45,12 +50,12 @@ function render(columns) {
 }
 
 /** Makes a column of what a driver reported. */
-function columnOf({ sdk, version, reason, results }) {
+function columnOf({ sdk, version, results }) {
   const cells = new Map(OPERATIONS.map(({ id }) => [id, results ? CELLS[results.get(id).result] : NOT_RUN]));
-  return { name: sdk.name, source: sdk.source, version, reason, cells };
+  return { name: sdk.name, source: sdk.source, version, cells };
 }
 
-/** Writes the page. `runs` are `{ sdk, version, results }` or, where an SDK did not run, `{ sdk, reason }`. */
+/** Writes the page. `runs` are `{ sdk, version, results }` or, where an SDK did not run, `{ sdk }`. */
 export async function write(runs) {
   await writeFile(FILE, render(runs.map(columnOf)));
 }
@@ -71,8 +76,7 @@ export async function differences(runs) {
     if (run.results && ranThere) {
       return column;
     }
-    const reason = ranThere ? undefined : version?.slice(`${NOT_RUN}: `.length);
-    return { ...column, version: ranThere ? version : undefined, reason, cells: there };
+    return { ...column, version: ranThere ? version : undefined, cells: there };
   });
   const wanted = render(columns).split('\n');
   const lines = page.split('\n');

@@ -28,7 +28,8 @@ WEB_SOURCES := $(shell find web \( -name node_modules -o -name dist \) -prune -o
 
 # The compiler and cmake are for the cryptography, Chromium and the rest for the tests with real clients.
 BUILD_NEEDS := cc:build-essential cmake:cmake
-POSTGRES_NEEDS := postgres:postgresql setpriv:util-linux
+TEST_NEEDS := python3:python3
+POSTGRES_NEEDS := $(TEST_NEEDS) postgres:postgresql setpriv:util-linux
 E2E_NEEDS := chromium:chromium certutil:libnss3-tools openssl:openssl ip:iproute2 unshare:util-linux python-venv:python3-venv
 
 .PHONY: help
@@ -57,16 +58,19 @@ test-lint: build-needs
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
 
 .PHONY: test-rust
-test-rust: build-needs postgres-needs web
+test-rust: build-needs test-needs web
 	$(CARGO) test --workspace --no-fail-fast
 
-# What touches the database runs once more, on Postgres: the suites of the store and of the API, and the binary where
-# it meets the database.
-POSTGRES_TESTS := $(filter-out group_commit,$(basename $(notdir $(wildcard crates/store/tests/*.rs)))) v2 \
-  idempotency kill9 operations postgres_outage webhooks
-.PHONY: test-postgres
-test-postgres: build-needs postgres-needs web
-	scripts/with-postgres $(CARGO) test --workspace --no-fail-fast $(POSTGRES_TESTS:%=--test %)
+# What touches the database runs once more, on Postgres: the suites of the store and of the API, and of the other
+# tests those that are named after Postgres or look at query plans.
+ON_POSTGRES := $(filter-out group_commit,$(basename $(notdir $(wildcard crates/store/tests/*.rs)))) v2
+NAMED_POSTGRES := idempotency kill9 operations postgres_outage webhooks
+.PHONY: test-postgres test-postgres-suites test-postgres-named
+test-postgres: test-postgres-suites test-postgres-named
+test-postgres-suites: build-needs postgres-needs web
+	scripts/with-postgres $(CARGO) test --workspace --no-fail-fast $(ON_POSTGRES:%=--test %)
+test-postgres-named: build-needs postgres-needs web
+	scripts/with-postgres $(CARGO) test --workspace --no-fail-fast --lib $(NAMED_POSTGRES:%=--test %) -- postgres plans::
 
 .PHONY: test-web
 test-web: $(WEB_PACKAGES) web
@@ -91,7 +95,7 @@ compatibility: ## Run the official SDKs and write docs/compatibility.md
 .PHONY: bench
 bench: build ## Measure CPU per unit of work and print the table
 	$(CARGO) build --release --package ringtrip-bench
-	@scripts/need postgres:postgresql setpriv:util-linux
+	@scripts/need $(POSTGRES_NEEDS)
 	@scripts/say 'Measuring, for about ten minutes. Other work on this machine would be in the figures.'
 	ulimit -Sn $$(ulimit -Hn) && scripts/with-postgres $(TARGET_DIR)/release/ringtrip-bench --server $(RELEASE_BINARY) $(ARGS)
 
@@ -151,6 +155,10 @@ $(SCHEMATHESIS): | e2e-needs
 .PHONY: build-needs
 build-needs:
 	@scripts/need $(BUILD_NEEDS)
+
+.PHONY: test-needs
+test-needs:
+	@scripts/need $(TEST_NEEDS)
 
 .PHONY: postgres-needs
 postgres-needs:

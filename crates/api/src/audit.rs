@@ -189,7 +189,8 @@ fn conclude(api: &Api, trail: &Trail, deed: Deed, status: StatusCode, now: Times
         return;
     };
     let succeeded = status.is_success();
-    let refused = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+    let refused =
+        trail.is_refused() || matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
     let told = if deed.reads {
         succeeded && api.readings().is_first(*account, actor, &deed, now)
     } else {

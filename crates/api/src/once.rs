@@ -166,12 +166,12 @@ impl Once {
             });
         match insert(store).await {
             Ok(made) => Ok(Made::Now(show(made))),
-            // Another node was faster, or an attempt whose outcome nobody knew has come to its end.
-            Err(ApiError::BeingProcessed) => {
+            // Maybe another node was faster, or an attempt whose outcome nobody knew, or whose client went away,
+            // has come to its end: then its row may stand in the way as one of that name.
+            Err(error) => {
                 let repeated = api.store().repeated(&create, api.now()).await?;
-                repeated.map_or(Err(ApiError::BeingProcessed), again)
+                repeated.map_or(Err(error), again)
             }
-            Err(error) => Err(error),
         }
     }
 }

@@ -34,7 +34,7 @@ pub(crate) async fn back_up(config: &Config, to: &Path, output: Output) -> anyho
 /// Fills an empty database from a file.
 pub(crate) async fn restore(config: &Config, from: &Path, output: Output) -> anyhow::Result<()> {
     // Nobody serves from a database while it is replaced.
-    let _claim = node::claim_file(config)?;
+    let _claims = node::claim(config).await?;
     let mut rng = node::system_generator()?;
     let store = node::store_config(config, Path::new("."));
     let summary = ringtrip_store::restore(&store, from, &mut rng)

@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::node::{self, Node};
+use crate::outbound::Outbound;
 use crate::{backup, dev, key, people, telemetry};
 
 /// An open, self-hosted telephony platform for browsers and phones.
@@ -203,6 +204,10 @@ pub(crate) fn run() -> anyhow::Result<()> {
                 if let Some(files) = config.tls_files() {
                     files.load()?;
                 }
+                Outbound::new(
+                    &config.webhook_allowed_targets,
+                    config.outbound_ca_file.as_deref(),
+                )?;
                 print("The configuration can be used.")
             }
             Command::Config {
@@ -264,10 +269,10 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
 async fn serve(config: Config) -> anyhow::Result<()> {
     telemetry::start_logging(&config.log, config.log_format)?;
     let clock = Clock::start();
-    let _claim = node::claim_file(&config)?;
+    let claims = node::claim(&config).await?;
     let store = node::open_store(&config, Path::new(".")).await?;
     let people = store.clone();
-    let node = Node::start(node::Options::serve(config.clone()), store, clock).await?;
+    let node = Node::start(node::Options::serve(config.clone()), claims, store, clock).await?;
     let (address, scheme) = (
         node.http_addr(),
         if node.is_secure() { "https" } else { "http" },

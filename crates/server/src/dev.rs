@@ -91,11 +91,17 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
     };
     let clock = Clock::start();
     let mut rng = node::system_generator()?;
-    let _claim = node::claim_file(&config)?;
+    let claims = node::claim(&config).await?;
     let store = node::open_store(&config, folder.path()).await?;
     let accounts = prepare(&store, folder.path(), clock, &mut rng).await?;
     let portal = DevPortal::new(store.clone(), clock, accounts.clone(), rng.fork());
-    let node = Node::start(node::Options::dev(config, portal.clone()), store, clock).await?;
+    let node = Node::start(
+        node::Options::dev(config, portal.clone()),
+        claims,
+        store,
+        clock,
+    )
+    .await?;
     let summary = portal.summary(&node)?;
     match args.output {
         Output::Json => print(&summary.to_string())?,

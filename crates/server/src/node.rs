@@ -73,7 +73,7 @@ pub(crate) struct Node {
     stop_webhooks: watch::Sender<bool>,
     webhooks: JoinHandle<()>,
     store: Store,
-    claim: Claim,
+    claims: Claims,
     signals: Signals,
 }
 
@@ -133,9 +133,26 @@ pub(crate) async fn open_store(config: &Config, folder: &Path) -> anyhow::Result
         .context("the database cannot be opened")
 }
 
+/// The right to serve from a database, alone.
+pub(crate) struct Claims {
+    _file: Option<std::fs::File>,
+    database: Claim,
+}
+
 /// Claims a database for this process, for as long as the claim lives: what a second process deleted
-/// would live on in the memory of the first. On Postgres, [`Store::claim`] does the same.
-pub(crate) fn claim_file(config: &Config) -> anyhow::Result<Option<std::fs::File>> {
+/// would live on in the memory of the first.
+pub(crate) async fn claim(config: &Config) -> anyhow::Result<Claims> {
+    let file = claim_file(config)?;
+    let database = ringtrip_store::claim(&config.database_url)
+        .await
+        .context("the database cannot be claimed")?;
+    Ok(Claims {
+        _file: file,
+        database,
+    })
+}
+
+fn claim_file(config: &Config) -> anyhow::Result<Option<std::fs::File>> {
     let Some(path) = config.database_url.strip_prefix("sqlite://") else {
         return Ok(None);
     };
@@ -156,15 +173,12 @@ impl Node {
     /// Starts everything; when it returns, REST, signalling and media answer.
     pub(crate) async fn start(
         options: Options,
+        claims: Claims,
         store: Store,
         clock: Clock,
     ) -> anyhow::Result<Self> {
         let Options { config, dev } = options;
         let signals = Signals::catch().context("signals cannot be caught")?;
-        let claim = store
-            .claim()
-            .await
-            .context("the database cannot be claimed")?;
         raise_file_limit();
         let mut rng = system_generator()?;
         let metrics = Arc::new(Metrics::default());
@@ -337,7 +351,7 @@ impl Node {
             stop_webhooks,
             webhooks,
             store,
-            claim,
+            claims,
             signals,
         })
     }
@@ -370,7 +384,7 @@ impl Node {
                 ended = &mut self.signalling => {
                     return Err(anyhow!("signalling stopped by itself: {ended:?}"));
                 }
-                () = self.claim.lost() => {
+                () = self.claims.database.lost() => {
                     return Err(anyhow!("another ringtrip has taken this database over"));
                 }
             }
@@ -413,7 +427,7 @@ impl Node {
                         continue;
                     }
                 },
-                () = self.claim.lost(), if !hurried => {
+                () = self.claims.database.lost(), if !hurried => {
                     tracing::error!("stopping now: another ringtrip has taken this database over");
                 }
                 () = sleep_until(over), if !hurried => {

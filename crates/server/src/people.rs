@@ -173,7 +173,12 @@ fn base_url(config: &Config, http_addr: SocketAddr) -> String {
         ip if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         ip => ip,
     };
-    format!("http://{}", SocketAddr::new(ip, http_addr.port()))
+    let scheme = if config.tls_files().is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    format!("{scheme}://{}", SocketAddr::new(ip, http_addr.port()))
 }
 
 /// A link to a page. The token stands behind `#`, which no browser sends.
@@ -206,5 +211,12 @@ mod tests {
                 expected
             );
         }
+        let secure = Config {
+            tls_cert: Some("cert.pem".into()),
+            tls_key: Some("key.pem".into()),
+            ..Config::default()
+        };
+        let address = "192.0.2.1:443".parse().unwrap();
+        assert_eq!(base_url(&secure, address), "https://192.0.2.1:443");
     }
 }

@@ -9,6 +9,7 @@ use support::http::{Http, Rest};
 use support::installation::Installation;
 use support::phone::{OFFER, Phone, call};
 use support::process::Server;
+use support::soon;
 
 /// Makes credentials; returns their tokens and user names.
 async fn people(server: &Server, key: &str, count: usize) -> Vec<(String, String)> {
@@ -120,7 +121,8 @@ async fn a_second_signal_ends_the_calls_now() {
     call(&mut alice, &mut bob).await;
     server.signal(Signal::TERM);
     let mut http = Http::connect(server.http).await;
-    while http.get("/readyz").await.status == 200 {}
+    let leave = async { while http.get("/readyz").await.status == 200 {} };
+    soon("the node to be no longer ready", leave).await;
     alice.expect_undisturbed().await;
     server.signal(Signal::INT);
     assert_eq!(alice.event("telnyx_rtc.bye").await["causeCode"], 41);

@@ -186,7 +186,7 @@ async fn pass(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_create_whose_commit_nobody_heard_of_is_sent_again_and_there_is_one_row() {
+async fn a_create_that_postgres_did_not_confirm_is_sent_again_and_there_is_one_row() {
     let Some(site) = Site::on_postgres() else {
         return;
     };
@@ -235,8 +235,10 @@ async fn a_create_whose_commit_nobody_heard_of_is_sent_again_and_there_is_one_ro
             response.envelope(503);
         };
         made += 1;
-        cut_off += usize::from(attempts > 1);
-        replayed += usize::from(response.header("idempotent-replayed") == Some("true"));
+        // The server may find out by itself that a create whose answer was cut off is done.
+        let is_replayed = response.header("idempotent-replayed") == Some("true");
+        cut_off += usize::from(attempts > 1 || is_replayed);
+        replayed += usize::from(is_replayed);
     }
     let list = rest.call("GET", PATH, None).await.json();
     assert_eq!(list["meta"]["total_results"], made);

@@ -137,22 +137,19 @@ pub(crate) enum Counter {
     WebhookDeliveries,
 }
 
-/// Takes an account's row for the rest of the transaction. Whoever decides by what an account has
-/// does this first, so that no other writer of the same account decides meanwhile.
+/// Takes an account's row for the rest of the transaction. Every write to what an account has begins with
+/// this: no other writer of the same account then decides by what it has, and since triggers count in that
+/// row, everybody takes the account first and its things second.
 pub(crate) async fn hold(
     conn: &mut Conn,
     doing: &'static str,
     account: AccountId,
 ) -> Result<(), StoreError> {
-    let done = db::query("UPDATE accounts SET updated_at = updated_at WHERE id = $1")
-        .bind(account.to_string())
-        .execute(conn)
-        .await
-        .map_err(StoreError::while_doing(doing))?;
-    if done.rows_affected() == 0 {
-        Err(StoreError::UnknownAccount)
-    } else {
+    let found = conn.hold(account).await;
+    if found.map_err(StoreError::while_doing(doing))? {
         Ok(())
+    } else {
+        Err(StoreError::UnknownAccount)
     }
 }
 

@@ -128,6 +128,7 @@ impl Store {
             CHANGING,
             move |conn| {
                 Box::pin(async move {
+                    accounts::hold(conn, CHANGING, account).await?;
                     let row = db::query(
                         "UPDATE api_keys SET name = $3
                          WHERE id = $1 AND account_id = $2 AND revoked_at IS NULL RETURNING *",
@@ -255,6 +256,7 @@ async fn revoke(
     id: ApiKeyId,
     now: Timestamp,
 ) -> Result<Option<ApiKey>, StoreError> {
+    accounts::hold(conn, REVOKING, account).await?;
     let row = db::query(
         "UPDATE api_keys SET revoked_at = $3
          WHERE id = $1 AND account_id = $2 AND revoked_at IS NULL RETURNING *",

@@ -34,6 +34,7 @@ pub struct Trail {
     at: Timestamp,
     actor: OnceLock<(AccountId, Actor)>,
     recorded: AtomicBool,
+    refused: AtomicBool,
 }
 
 impl Trail {
@@ -49,6 +50,7 @@ impl Trail {
             at,
             actor: OnceLock::new(),
             recorded: AtomicBool::new(false),
+            refused: AtomicBool::new(false),
         })
     }
 
@@ -72,6 +74,17 @@ impl Trail {
     pub fn identify_current(account: AccountId, actor: impl FnOnce() -> Actor) {
         // Nobody asks who it was where nothing is recorded.
         let _ = TRAIL.try_with(|trail| trail.identify(account, actor()));
+    }
+
+    /// Says that the request which this task carries out was refused to somebody, whatever its answer is.
+    pub fn refuse_current() {
+        // Nothing is recorded of a request that is not covered.
+        let _ = TRAIL.try_with(|trail| trail.refused.store(true, Ordering::Relaxed));
+    }
+
+    /// Tells whether the request was said to be refused.
+    pub fn is_refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Returns who is behind the request.

@@ -4,11 +4,11 @@ use std::sync::{Arc, PoisonError};
 
 use ringtrip_model::{AccountId, Actor, AuditEvent, AuditEventId, Role, Timestamp};
 
-use crate::accounts::{self, Counter};
-use crate::db::{self, Conn, QueryBuilder, Row, snapshot};
+use crate::accounts::Counter;
+use crate::db::{self, Conn, QueryBuilder, Row};
 use crate::error::StoreError;
-use crate::page::{Listing, Page, can_match};
-use crate::row::{self, Columns};
+use crate::page::{Length, Listing, Page, can_match};
+use crate::row::Columns;
 use crate::{Inner, Store};
 
 const TABLE: &str = "audit_events";
@@ -67,7 +67,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`]; the notes wait for the next time.
     pub async fn write_notes(&self) -> Result<(), StoreError> {
-        let events = {
+        let mut events = {
             let mut notes = self
                 .inner
                 .notes
@@ -75,6 +75,8 @@ impl Store {
                 .unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *notes)
         };
+        // Accounts are taken in one order by all who take several.
+        events.sort_by_key(|event| event.account);
         let uses = self.inner.key_uses.take();
         if events.is_empty() && uses.is_empty() {
             return Ok(());
@@ -114,7 +116,6 @@ impl Store {
         oldest_first: bool,
         page: Page,
     ) -> Result<Listing<AuditEvent>, StoreError> {
-        let failed = StoreError::while_doing(READING);
         let texts = [
             ("actor_type", &filter.actor_type),
             ("actor_id", &filter.actor_id),
@@ -150,26 +151,23 @@ impl Store {
             }
             query
         };
-        let mut conn = snapshot(&self.inner.pool, READING).await?;
-        let total = if filter == AuditEventFilter::default() {
-            accounts::counted(&mut conn, READING, account, Counter::AuditEvents).await?
+        let length = if filter == AuditEventFilter::default() {
+            Length::Counted(account, Counter::AuditEvents)
         } else {
-            let query = narrowed(QueryBuilder::new("SELECT COUNT(*) FROM audit_events"));
-            let total = query.build_query_scalar().fetch_one(&mut conn).await;
-            row::count(total.map_err(failed)?)
+            let query = QueryBuilder::new("SELECT COUNT(*) FROM audit_events");
+            Length::Query(narrowed(query))
         };
-        let mut query = narrowed(QueryBuilder::new("SELECT * FROM audit_events"));
-        query.push(if oldest_first {
-            " ORDER BY occurred_at, seq LIMIT "
-        } else {
-            " ORDER BY occurred_at DESC, seq DESC LIMIT "
-        });
-        query.push_bind(page.limit());
-        query.push(" OFFSET ").push_bind(page.offset());
-        let rows = query.build().fetch_all(&mut conn).await.map_err(failed)?;
-        conn.rollback().await.map_err(failed)?;
-        let items = rows.iter().map(read).collect::<Result<_, _>>()?;
-        Ok(Listing { items, total })
+        let part = |_, _| {
+            let mut query = narrowed(QueryBuilder::new("SELECT * FROM audit_events"));
+            query.push(if oldest_first {
+                " ORDER BY occurred_at, seq"
+            } else {
+                " ORDER BY occurred_at DESC, seq DESC"
+            });
+            page.push_onto(&mut query);
+            query
+        };
+        self.list(READING, length, page, part, read).await
     }
 
     /// Deletes the entries of all accounts that are older than an instant, some at a time. Returns how

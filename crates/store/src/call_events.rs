@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 use crate::Store;
 use crate::call_records::{direction_name, plain, source_name};
-use crate::db::{self, Conn, QueryBuilder, reader, snapshot};
+use crate::db::{self, Conn, QueryBuilder, reader};
 use crate::error::StoreError;
-use crate::page::{Listing, Page, can_match, contains_pattern, fold};
-use crate::row::{self, Columns};
+use crate::page::{Length, Listing, Page, can_match, contains_pattern, fold};
+use crate::row::Columns;
 use crate::webhook_queue::{ToldEvent, read_event};
 
 const TABLE: &str = "call_events";
@@ -141,7 +141,6 @@ impl Store {
         filter: CallEventFilter,
         page: Page,
     ) -> Result<Listing<ToldEvent>, StoreError> {
-        let failed = StoreError::while_doing(READING);
         let texts = [
             &filter.connection_name_contains,
             &filter.from_number,
@@ -150,34 +149,18 @@ impl Store {
         if texts.into_iter().flatten().any(|text| !can_match(text)) {
             return Ok(Listing::empty());
         }
-        let mut snapshot = snapshot(&self.inner.pool, READING).await?;
         let mut query = QueryBuilder::new("SELECT COUNT(*) FROM call_events e");
         narrow(&mut query, account, &filter);
-        let total = query
-            .build_query_scalar()
-            .fetch_one(&mut snapshot)
+        let part = |_, _| {
+            let mut query = QueryBuilder::new("SELECT e.* FROM call_events e");
+            narrow(&mut query, account, &filter);
+            query.push(" ORDER BY e.occurred_at, e.id");
+            page.push_onto(&mut query);
+            query
+        };
+        let read = |row: &_| read_event(row, READING);
+        self.list(READING, Length::Query(query), page, part, read)
             .await
-            .map_err(failed)?;
-        let mut query = QueryBuilder::new("SELECT e.* FROM call_events e");
-        narrow(&mut query, account, &filter);
-        query
-            .push(" ORDER BY e.occurred_at, e.id LIMIT ")
-            .push_bind(page.limit());
-        query.push(" OFFSET ").push_bind(page.offset());
-        let rows = query
-            .build()
-            .fetch_all(&mut snapshot)
-            .await
-            .map_err(failed)?;
-        snapshot.rollback().await.map_err(failed)?;
-        let items = rows
-            .iter()
-            .map(|row| read_event(row, READING))
-            .collect::<Result<_, _>>()?;
-        Ok(Listing {
-            items,
-            total: row::count(total),
-        })
     }
 }
 

@@ -10,10 +10,10 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
-use crate::Store;
-use crate::db::Location;
+use crate::db::{Location, PATIENCE};
+use crate::error::OpenError;
 
 /// The lock's name among the advisory locks of a database.
 const LOCK: i64 = 0x7269_6e67_7472_6970;
@@ -32,9 +32,15 @@ pub enum ClaimError {
     /// Another process serves from it.
     #[error("another ringtrip is running on this database")]
     Taken,
+    /// The URL leads nowhere.
+    #[error(transparent)]
+    Url(#[from] OpenError),
     /// The database cannot be asked.
     #[error("the database cannot be asked")]
     Database(#[from] sqlx::Error),
+    /// The database does not answer.
+    #[error("the database does not answer")]
+    Silent,
 }
 
 /// The right to serve from a database, given back when this is dropped.
@@ -61,35 +67,36 @@ impl Drop for Claim {
     }
 }
 
-impl Store {
-    /// Claims a Postgres database for this process. A file is left to its own lock.
-    ///
-    /// # Errors
-    /// [`ClaimError::Taken`] while another process has it.
-    pub async fn claim(&self) -> Result<Claim, ClaimError> {
-        let (tell, lost) = watch::channel(false);
-        let Location::Postgres(options) = &self.inner.location else {
-            return Ok(Claim { lost, keeper: None });
-        };
-        let options = (**options).clone();
-        let conn = take(&options, LINGERING).await?;
-        let keeper = tokio::spawn(keep(options, conn, tell));
-        Ok(Claim {
-            lost,
-            keeper: Some(keeper),
-        })
-    }
+/// Claims the Postgres database that a URL names for this process, before it is opened. A file is left to
+/// its own lock.
+///
+/// # Errors
+/// [`ClaimError::Taken`] while another process has it.
+pub async fn claim(url: &str) -> Result<Claim, ClaimError> {
+    let (tell, lost) = watch::channel(false);
+    let Location::Postgres(options) = Location::from_url(url)? else {
+        return Ok(Claim { lost, keeper: None });
+    };
+    let conn = take(&options, LINGERING).await?;
+    let keeper = tokio::spawn(keep(*options, conn, tell));
+    Ok(Claim {
+        lost,
+        keeper: Some(keeper),
+    })
+}
+
+/// Waits for the database, but not for ever: a server that is cut off never says so.
+async fn answer<T>(asked: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, ClaimError> {
+    let answered = timeout(PATIENCE, asked).await;
+    Ok(answered.map_err(|_| ClaimError::Silent)??)
 }
 
 async fn take(options: &PgConnectOptions, patience: Duration) -> Result<PgConnection, ClaimError> {
-    let mut conn = options.connect().await?;
+    let mut conn = answer(options.connect()).await?;
     let deadline = Instant::now() + patience;
     loop {
-        let taken: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
-            .bind(LOCK)
-            .fetch_one(&mut conn)
-            .await?;
-        if taken {
+        let asked = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(LOCK);
+        if answer(asked.fetch_one(&mut conn)).await? {
             return Ok(conn);
         }
         if Instant::now() >= deadline {
@@ -103,7 +110,7 @@ async fn take(options: &PgConnectOptions, patience: Duration) -> Result<PgConnec
 async fn keep(options: PgConnectOptions, mut conn: PgConnection, tell: watch::Sender<bool>) {
     loop {
         tokio::time::sleep(PERIOD).await;
-        if conn.ping().await.is_ok() {
+        if answer(conn.ping()).await.is_ok() {
             continue;
         }
         tracing::warn!("the connection that claims the database is lost");
@@ -115,7 +122,9 @@ async fn keep(options: PgConnectOptions, mut conn: PgConnection, tell: watch::Se
                     let _ = tell.send(true);
                     return;
                 }
-                Err(ClaimError::Database(_)) => tokio::time::sleep(PERIOD).await,
+                Err(ClaimError::Url(_) | ClaimError::Database(_) | ClaimError::Silent) => {
+                    tokio::time::sleep(PERIOD).await;
+                }
             }
         };
         tracing::info!("the database is claimed again");

@@ -10,12 +10,14 @@ use ringtrip_model::{
 
 use crate::accounts::{self, Counter};
 use crate::cache::Found;
-use crate::db::{self, Conn, QueryBuilder, Row, reader, snapshot};
+use crate::db::{self, Conn, QueryBuilder, Row, reader};
 use crate::error::StoreError;
 use crate::mobile_push_credentials;
 use crate::outbound_voice_profiles;
-use crate::page::{Listing, NARROW, Page, Walk, can_match, contains_pattern, fold, page_query};
-use crate::row::{self, Columns};
+use crate::page::{
+    Length, Listing, NARROW, Page, Walk, can_match, contains_pattern, fold, page_query,
+};
+use crate::row::Columns;
 use crate::seal::{Place, Sealed};
 use crate::{Inner, Store};
 
@@ -240,7 +242,6 @@ impl Store {
         order: CredentialConnectionOrder,
         page: Page,
     ) -> Result<Listing<CredentialConnection>, StoreError> {
-        let failed = StoreError::while_doing(READING);
         if filter
             .connection_name_contains
             .as_deref()
@@ -248,38 +249,14 @@ impl Store {
         {
             return Ok(Listing::empty());
         }
-        // One transaction, so that the page and the count are of the same instant.
-        let mut snapshot = snapshot(&self.inner.pool, READING).await?;
-        let total = if filter == CredentialConnectionFilter::default() {
-            accounts::counted(
-                &mut snapshot,
-                READING,
-                account,
-                Counter::CredentialConnections,
-            )
-            .await?
+        let length = if filter == CredentialConnectionFilter::default() {
+            Length::Counted(account, Counter::CredentialConnections)
         } else {
-            let total = count_query(account, &filter)
-                .build_query_scalar()
-                .fetch_one(&mut snapshot)
-                .await
-                .map_err(failed)?;
-            row::count(total)
+            Length::Query(count_query(account, &filter))
         };
-        let rows = match page.walk(total) {
-            Some(walk) => list_query(account, &filter, order, total, walk)
-                .build()
-                .fetch_all(&mut snapshot)
-                .await
-                .map_err(failed)?,
-            None => Vec::new(),
-        };
-        snapshot.rollback().await.map_err(failed)?;
-        let items = rows
-            .iter()
-            .map(|row| read(row, &self.inner))
-            .collect::<Result<_, _>>()?;
-        Ok(Listing { items, total })
+        let part = |total, walk| list_query(account, &filter, order, total, walk);
+        let read = |row: &_| read(row, &self.inner);
+        self.list(READING, length, page, part, read).await
     }
 }
 
@@ -396,6 +373,7 @@ async fn insert(
     inner: &Inner,
     connection: &CredentialConnection,
 ) -> Result<(), StoreError> {
+    accounts::hold(conn, ADDING, connection.account).await?;
     check_profile(conn, ADDING, connection).await?;
     check_push(conn, ADDING, connection.account, &connection.settings, None).await?;
     let password = sealed_password(inner, connection);
@@ -497,6 +475,7 @@ async fn delete(
     id: CredentialConnectionId,
 ) -> Result<Option<CredentialConnection>, StoreError> {
     let failed = StoreError::while_doing(DELETING);
+    accounts::hold(conn, DELETING, account).await?;
     db::query("DELETE FROM telephony_credentials WHERE connection_id = $1 AND account_id = $2")
         .bind(id.as_i64())
         .bind(account.to_string())

@@ -8,10 +8,10 @@ use ringtrip_model::{
 
 use crate::Store;
 use crate::call_records::{self, direction_name};
-use crate::db::{QueryBuilder, snapshot};
+use crate::db::QueryBuilder;
 use crate::error::StoreError;
-use crate::page::{Listing, Page};
-use crate::row::{self, Columns};
+use crate::page::{Length, Listing, Page};
+use crate::row::Columns;
 
 const READING: &str = "searching call records";
 const TABLE: &str = "call_records";
@@ -187,7 +187,6 @@ impl Store {
     ) -> Result<Listing<DetailRecord>, StoreError> {
         const FROM: &str = " FROM call_records r
              LEFT JOIN credential_connections c ON c.id = r.connection_id AND c.account_id = r.account_id";
-        let failed = StoreError::while_doing(READING);
         let narrowed = |mut query: QueryBuilder| {
             query
                 .push(FROM)
@@ -199,42 +198,33 @@ impl Store {
             }
             query
         };
-        // One transaction, so that the page and the count are of the same instant.
-        let mut snapshot = snapshot(&self.inner.pool, READING).await?;
-        let query = narrowed(QueryBuilder::new("SELECT COUNT(*)"));
-        let total = query.build_query_scalar().fetch_one(&mut snapshot).await;
-        let total = row::count(total.map_err(failed)?);
-        let mut query = narrowed(QueryBuilder::new(
-            "SELECT r.*, c.connection_name AS connection_name",
-        ));
-        query.push(" ORDER BY ");
-        for DetailRecordOrder { by, descending } in &order {
-            query.push(by.sql());
-            query.push(if *descending { " DESC, " } else { ", " });
-        }
-        // The last keys follow the first one's direction, so that an index can be walked.
-        let ascending = order.first().is_some_and(|order| !order.descending);
-        query.push(if ascending {
-            "r.started_at, r.leg_id LIMIT "
-        } else {
-            "r.started_at DESC, r.leg_id DESC LIMIT "
-        });
-        query.push_bind(page.limit());
-        query.push(" OFFSET ").push_bind(page.offset());
-        let rows = query
-            .build()
-            .fetch_all(&mut snapshot)
-            .await
-            .map_err(failed)?;
-        snapshot.rollback().await.map_err(failed)?;
-        let read = |row| {
+        let part = |_, _| {
+            let mut query = narrowed(QueryBuilder::new(
+                "SELECT r.*, c.connection_name AS connection_name",
+            ));
+            query.push(" ORDER BY ");
+            for DetailRecordOrder { by, descending } in &order {
+                query.push(by.sql());
+                query.push(if *descending { " DESC, " } else { ", " });
+            }
+            // The last keys follow the first one's direction, so that an index can be walked.
+            let ascending = order.first().is_some_and(|order| !order.descending);
+            query.push(if ascending {
+                "r.started_at, r.leg_id"
+            } else {
+                "r.started_at DESC, r.leg_id DESC"
+            });
+            page.push_onto(&mut query);
+            query
+        };
+        let read = |row: &_| {
             Ok(DetailRecord {
                 record: call_records::read(row)?,
                 connection_name: Columns::new(row, TABLE, READING).get("connection_name")?,
             })
         };
-        let items = rows.iter().map(read).collect::<Result<_, _>>()?;
-        Ok(Listing { items, total })
+        let length = Length::Query(narrowed(QueryBuilder::new("SELECT COUNT(*)")));
+        self.list(READING, length, page, part, read).await
     }
 }
 

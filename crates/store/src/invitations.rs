@@ -91,6 +91,7 @@ impl Store {
             REVOKING,
             move |conn| {
                 Box::pin(async move {
+                    accounts::hold(conn, REVOKING, account).await?;
                     let row = db::query(
                         "DELETE FROM invitations WHERE id = $1 AND account_id = $2 RETURNING *",
                     )
@@ -149,6 +150,17 @@ impl Store {
             ACCEPTING,
             move |conn| {
                 Box::pin(async move {
+                    let failed = StoreError::while_doing(ACCEPTING);
+                    let sql = "SELECT account_id FROM invitations WHERE token = $1";
+                    let account: Option<String> = db::query_scalar(sql)
+                        .bind(token.as_bytes().to_vec())
+                        .fetch_optional(conn)
+                        .await
+                        .map_err(failed)?;
+                    let Some(account) = account.and_then(|account| account.parse().ok()) else {
+                        return Ok(None);
+                    };
+                    accounts::hold(conn, ACCEPTING, account).await?;
                     let row = db::query(
                         "DELETE FROM invitations WHERE token = $1 AND expires_at > $2 RETURNING *",
                     )

@@ -76,7 +76,7 @@ pub use self::call_reports::{
     CallReport, CallReportRow, MAX_ACCOUNT_REPORTS_BYTES, MAX_REPORT_BYTES, MAX_REPORT_ID_BYTES,
     MAX_REPORT_ID_SEGMENTS, MAX_REPORT_SEGMENTS,
 };
-pub use self::claim::{Claim, ClaimError};
+pub use self::claim::{Claim, ClaimError, claim};
 pub use self::credential_connections::{
     ChangedConnection, CredentialConnectionFilter, CredentialConnectionOrder,
     CredentialConnectionSort,
@@ -112,7 +112,7 @@ pub use self::writer::WriteCounts;
 
 use self::api_keys::{ActiveKey, KeyUses};
 use self::cache::Coherent;
-use self::db::{Conn, Content, Location, Pool};
+use self::db::{Conn, Content, Location, Pool, Turns};
 use self::encryption_keys::RegisteredKey;
 use self::idempotency_keys::Note;
 use self::identify::UserName;
@@ -148,7 +148,6 @@ pub struct Store {
 }
 
 struct Inner {
-    location: Location,
     pool: Pool,
     /// None once the store is closed.
     writer: RwLock<Option<Arc<Writer>>>,
@@ -225,7 +224,7 @@ impl Store {
                 let open = async || {
                     db::postgres_pool((**options).clone())
                         .await
-                        .map(Pool::Postgres)
+                        .map(|pool| Pool::Postgres(pool, Turns::default()))
                 };
                 let writers = open().await.map_err(failed)?;
                 let mut conn = writers.acquire().await.map_err(failed)?;
@@ -243,7 +242,6 @@ impl Store {
         };
         Ok(Self {
             inner: Arc::new(Inner {
-                location,
                 pool,
                 writer: RwLock::new(Some(Arc::new(writer))),
                 writer_task: Mutex::new(writer_task),

@@ -9,10 +9,10 @@ use ringtrip_model::{
 use serde::{Deserialize, Serialize};
 
 use crate::accounts::{self, Counter};
-use crate::db::{self, Conn, QueryBuilder, Row, reader, snapshot};
+use crate::db::{self, Conn, QueryBuilder, Row, reader};
 use crate::error::StoreError;
-use crate::page::{Listing, Page, can_match};
-use crate::row::{self, Columns};
+use crate::page::{Length, Listing, Page, can_match};
+use crate::row::Columns;
 use crate::seal::Place;
 use crate::{Inner, Store};
 
@@ -102,7 +102,6 @@ impl Store {
         filter: MobilePushCredentialFilter,
         page: Page,
     ) -> Result<Listing<MobilePushCredential>, StoreError> {
-        let failed = StoreError::while_doing(READING);
         let MobilePushCredentialFilter { alias, platform } = &filter;
         if alias.as_deref().is_some_and(|alias| !can_match(alias)) {
             return Ok(Listing::empty());
@@ -119,34 +118,20 @@ impl Store {
             }
             query
         };
-        // One transaction, so that the page and the count are of the same instant.
-        let mut snapshot = snapshot(&self.inner.pool, READING).await?;
-        let total = if filter == MobilePushCredentialFilter::default() {
-            let counter = Counter::MobilePushCredentials;
-            accounts::counted(&mut snapshot, READING, account, counter).await?
+        let length = if filter == MobilePushCredentialFilter::default() {
+            Length::Counted(account, Counter::MobilePushCredentials)
         } else {
-            let query = narrowed(QueryBuilder::new(
-                "SELECT COUNT(*) FROM mobile_push_credentials",
-            ));
-            let total = query.build_query_scalar().fetch_one(&mut snapshot).await;
-            row::count(total.map_err(failed)?)
+            let query = QueryBuilder::new("SELECT COUNT(*) FROM mobile_push_credentials");
+            Length::Query(narrowed(query))
         };
-        let mut query = narrowed(QueryBuilder::new("SELECT * FROM mobile_push_credentials"));
-        query
-            .push(" ORDER BY created_at DESC, id DESC LIMIT ")
-            .push_bind(page.limit());
-        query.push(" OFFSET ").push_bind(page.offset());
-        let rows = query
-            .build()
-            .fetch_all(&mut snapshot)
-            .await
-            .map_err(failed)?;
-        snapshot.rollback().await.map_err(failed)?;
-        let items = rows
-            .iter()
-            .map(|row| read(row, &self.inner))
-            .collect::<Result<_, _>>()?;
-        Ok(Listing { items, total })
+        let part = |_, _| {
+            let mut query = narrowed(QueryBuilder::new("SELECT * FROM mobile_push_credentials"));
+            query.push(" ORDER BY created_at DESC, id DESC");
+            page.push_onto(&mut query);
+            query
+        };
+        let read = |row: &_| read(row, &self.inner);
+        self.list(READING, length, page, part, read).await
     }
 }
 
@@ -249,6 +234,7 @@ async fn insert(
         } => project_account_json_file.clone(),
     };
     let sealed = inner.seal(place(&credential.id), material.expose().as_bytes());
+    accounts::hold(conn, ADDING, credential.account).await?;
     let result = db::query(
         "INSERT INTO mobile_push_credentials
              (id, account_id, alias, platform, material, encryption_key_id, created_at, updated_at)
@@ -286,6 +272,7 @@ async fn delete(
     account: AccountId,
     id: MobilePushCredentialId,
 ) -> Result<Option<MobilePushCredential>, StoreError> {
+    accounts::hold(conn, DELETING, account).await?;
     let result = db::query(
         "DELETE FROM mobile_push_credentials WHERE id = $1 AND account_id = $2 RETURNING *",
     )

@@ -7,9 +7,9 @@ use ringtrip_model::{
 
 use crate::Store;
 use crate::accounts::{self, Counter};
-use crate::db::{self, Conn, QueryBuilder, Row, reader, snapshot};
+use crate::db::{self, Conn, QueryBuilder, Row, reader};
 use crate::error::StoreError;
-use crate::page::{Listing, Page, Walk, can_match, contains_pattern, fold, page_query};
+use crate::page::{Length, Listing, Page, Walk, can_match, contains_pattern, fold, page_query};
 use crate::row::{self, Columns};
 
 pub(crate) const TABLE: &str = "outbound_voice_profiles";
@@ -177,7 +177,6 @@ impl Store {
         order: OutboundVoiceProfileOrder,
         page: Page,
     ) -> Result<Listing<OutboundVoiceProfile>, StoreError> {
-        let failed = StoreError::while_doing(READING);
         if filter
             .name_contains
             .as_deref()
@@ -185,30 +184,13 @@ impl Store {
         {
             return Ok(Listing::empty());
         }
-        // One transaction, so that the page and the count are of the same instant.
-        let mut snapshot = snapshot(&self.inner.pool, READING).await?;
-        let total = if filter == OutboundVoiceProfileFilter::default() {
-            let counter = Counter::OutboundVoiceProfiles;
-            accounts::counted(&mut snapshot, READING, account, counter).await?
+        let length = if filter == OutboundVoiceProfileFilter::default() {
+            Length::Counted(account, Counter::OutboundVoiceProfiles)
         } else {
-            let total = count_query(account, &filter)
-                .build_query_scalar()
-                .fetch_one(&mut snapshot)
-                .await
-                .map_err(failed)?;
-            row::count(total)
+            Length::Query(count_query(account, &filter))
         };
-        let mut items = Vec::new();
-        if let Some(walk) = page.walk(total) {
-            let rows = list_query(account, &filter, order, walk)
-                .build()
-                .fetch_all(&mut snapshot)
-                .await
-                .map_err(failed)?;
-            items = rows.iter().map(read).collect::<Result<_, _>>()?;
-        }
-        snapshot.rollback().await.map_err(failed)?;
-        Ok(Listing { items, total })
+        let part = |_, walk| list_query(account, &filter, order, walk);
+        self.list(READING, length, page, part, read).await
     }
 }
 
@@ -246,15 +228,14 @@ pub(crate) fn list_query(
     })
 }
 
-/// Refuses a profile that the account does not have. The account is held, so the profile stays until
-/// the caller's transaction ends.
+/// Refuses a profile that the account does not have. The caller holds the account, so the profile stays
+/// until its transaction ends.
 pub(crate) async fn check_own(
     conn: &mut Conn,
     doing: &'static str,
     account: AccountId,
     id: OutboundVoiceProfileId,
 ) -> Result<(), StoreError> {
-    accounts::hold(conn, doing, account).await?;
     let found: Option<i64> = db::query_scalar(
         "SELECT id FROM outbound_voice_profiles WHERE id = $1 AND account_id = $2",
     )
@@ -303,6 +284,7 @@ fn read(row: &Row) -> Result<OutboundVoiceProfile, StoreError> {
 }
 
 async fn insert(conn: &mut Conn, profile: &OutboundVoiceProfile) -> Result<(), StoreError> {
+    accounts::hold(conn, ADDING, profile.account).await?;
     let result = db::query(
         "INSERT INTO outbound_voice_profiles
              (id, account_id, name, name_folded, enabled, settings, created_at, updated_at)

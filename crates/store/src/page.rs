@@ -3,7 +3,13 @@
 //! A page is found by walking an index in the order of its list: [`page_query`] asks the index for ids alone,
 //! and reads the rows of those. However deep a page lies, no other row is touched.
 
-use crate::db::QueryBuilder;
+use ringtrip_model::AccountId;
+
+use crate::Store;
+use crate::accounts::{self, Counter};
+use crate::db::{QueryBuilder, Row, snapshot};
+use crate::error::StoreError;
+use crate::row;
 
 /// Which part of a list is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +27,12 @@ impl Page {
 
     pub(crate) fn offset(self) -> i64 {
         i64::from(self.number.saturating_sub(1)).saturating_mul(i64::from(self.size))
+    }
+
+    /// Adds to a query that it is this part that is wanted.
+    pub(crate) fn push_onto(self, query: &mut QueryBuilder) {
+        query.push(" LIMIT ").push_bind(self.limit());
+        query.push(" OFFSET ").push_bind(self.offset());
     }
 
     /// Finds the way to the page in a list of so many items, from whichever end of the list is nearer;
@@ -96,6 +108,51 @@ impl<T> Listing<T> {
             items: Vec::new(),
             total: 0,
         }
+    }
+}
+
+/// How long a list is.
+pub(crate) enum Length {
+    /// As a counter of the account says.
+    Counted(AccountId, Counter),
+    /// As this query finds.
+    Query(QueryBuilder),
+}
+
+impl Store {
+    /// Reads one part of a list, and how long the whole list is. `part` makes the query of the part, unless it
+    /// lies past the end; `read` reads a row of it.
+    pub(crate) async fn list<T>(
+        &self,
+        doing: &'static str,
+        length: Length,
+        page: Page,
+        part: impl FnOnce(u64, Walk) -> QueryBuilder,
+        read: impl FnMut(&Row) -> Result<T, StoreError>,
+    ) -> Result<Listing<T>, StoreError> {
+        let failed = StoreError::while_doing(doing);
+        // One transaction, so that the page and the count are of the same instant.
+        let mut snapshot = snapshot(&self.inner.pool, doing).await?;
+        let total = match length {
+            Length::Counted(account, counter) => {
+                accounts::counted(&mut snapshot, doing, account, counter).await?
+            }
+            Length::Query(query) => {
+                let total = query.build_query_scalar().fetch_one(&mut snapshot).await;
+                row::count(total.map_err(failed)?)
+            }
+        };
+        let rows = match page.walk(total) {
+            Some(walk) => {
+                let query = part(total, walk);
+                let rows = query.build().fetch_all(&mut snapshot).await;
+                rows.map_err(failed)?
+            }
+            None => Vec::new(),
+        };
+        snapshot.rollback().await.map_err(failed)?;
+        let items = rows.iter().map(read).collect::<Result<_, _>>()?;
+        Ok(Listing { items, total })
     }
 }
 

@@ -9,10 +9,12 @@ use uuid::Uuid;
 
 use crate::Store;
 use crate::accounts::{self, Counter};
-use crate::db::{self, Conn, QueryBuilder, Row, reader, snapshot};
+use crate::db::{self, Conn, QueryBuilder, Row, reader};
 use crate::error::StoreError;
-use crate::page::{Listing, Page, can_match, contains_pattern, ends_pattern, fold, starts_pattern};
-use crate::row::{self, Columns};
+use crate::page::{
+    Length, Listing, Page, can_match, contains_pattern, ends_pattern, fold, starts_pattern,
+};
+use crate::row::Columns;
 
 const TABLE: &str = "phone_numbers";
 const READING: &str = "reading phone numbers";
@@ -227,35 +229,26 @@ impl Store {
         order: PhoneNumberOrder,
         page: Page,
     ) -> Result<Listing<PhoneNumber>, StoreError> {
-        let failed = StoreError::while_doing(READING);
         if !filter.can_match() {
             return Ok(Listing::empty());
         }
-        // One transaction, so that the page and the count are of the same instant.
-        let mut snapshot = snapshot(&self.inner.pool, READING).await?;
-        let total = if filter == PhoneNumberFilter::default() {
-            accounts::counted(&mut snapshot, READING, account, Counter::PhoneNumbers).await?
-        } else {
-            let mut query = QueryBuilder::new("SELECT COUNT(*)");
+        let narrowed = |mut query: QueryBuilder| {
             query.push(FROM);
             filter.narrow(&mut query, account);
-            let total = query.build_query_scalar().fetch_one(&mut snapshot).await;
-            row::count(total.map_err(failed)?)
+            query
         };
-        let mut query = QueryBuilder::new(SELECT);
-        query.push(FROM);
-        filter.narrow(&mut query, account);
-        query.push(order.sql());
-        query.push(" LIMIT ").push_bind(page.limit());
-        query.push(" OFFSET ").push_bind(page.offset());
-        let rows = query
-            .build()
-            .fetch_all(&mut snapshot)
-            .await
-            .map_err(failed)?;
-        snapshot.rollback().await.map_err(failed)?;
-        let items = rows.iter().map(read).collect::<Result<_, _>>()?;
-        Ok(Listing { items, total })
+        let length = if filter == PhoneNumberFilter::default() {
+            Length::Counted(account, Counter::PhoneNumbers)
+        } else {
+            Length::Query(narrowed(QueryBuilder::new("SELECT COUNT(*)")))
+        };
+        let part = |_, _| {
+            let mut query = narrowed(QueryBuilder::new(SELECT));
+            query.push(order.sql());
+            page.push_onto(&mut query);
+            query
+        };
+        self.list(READING, length, page, part, read).await
     }
 }
 

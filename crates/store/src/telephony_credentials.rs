@@ -10,9 +10,9 @@ use ringtrip_model::{
 
 use crate::accounts::{self, Counter};
 use crate::cache::Found;
-use crate::db::{self, Conn, QueryBuilder, Row, reader, snapshot};
+use crate::db::{self, Conn, QueryBuilder, Row, reader};
 use crate::error::StoreError;
-use crate::page::{Listing, NARROW, Page, Walk, can_match, fold, page_query};
+use crate::page::{Length, Listing, NARROW, Page, Walk, can_match, fold, page_query};
 use crate::row::{self, Columns};
 use crate::seal::{Place, Sealed};
 use crate::writer::Kind;
@@ -223,7 +223,6 @@ impl Store {
         page: Page,
         now: Timestamp,
     ) -> Result<Listing<TelephonyCredential>, StoreError> {
-        let failed = StoreError::while_doing(READING);
         let texts = [&filter.tag, &filter.name, &filter.sip_username];
         if texts.into_iter().flatten().any(|text| !can_match(text)) {
             return Ok(Listing::empty());
@@ -233,40 +232,14 @@ impl Store {
             filter: &filter,
             now,
         };
-        // One transaction, so that the page and the count are of the same instant.
-        let mut snapshot = snapshot(&self.inner.pool, READING).await?;
-        let total = if filter == TelephonyCredentialFilter::default() {
-            accounts::counted(
-                &mut snapshot,
-                READING,
-                account,
-                Counter::TelephonyCredentials,
-            )
-            .await?
+        let length = if filter == TelephonyCredentialFilter::default() {
+            Length::Counted(account, Counter::TelephonyCredentials)
         } else {
-            let total = wanted
-                .count_query()
-                .build_query_scalar()
-                .fetch_one(&mut snapshot)
-                .await
-                .map_err(failed)?;
-            row::count(total)
+            Length::Query(wanted.count_query())
         };
-        let rows = match page.walk(total) {
-            Some(walk) => wanted
-                .list_query(total, walk)
-                .build()
-                .fetch_all(&mut snapshot)
-                .await
-                .map_err(failed)?,
-            None => Vec::new(),
-        };
-        snapshot.rollback().await.map_err(failed)?;
-        let items = rows
-            .iter()
-            .map(|row| read(row, &self.inner))
-            .collect::<Result<_, _>>()?;
-        Ok(Listing { items, total })
+        let part = |total, walk| wanted.list_query(total, walk);
+        let read = |row: &_| read(row, &self.inner);
+        self.list(READING, length, page, part, read).await
     }
 
     /// Lists the tags of an account's credentials, in the order of their text, and how many hold each.
@@ -278,31 +251,16 @@ impl Store {
         account: AccountId,
         page: Page,
     ) -> Result<Listing<TelephonyCredentialTag>, StoreError> {
-        let failed = StoreError::while_doing(READING);
-        let mut snapshot = snapshot(&self.inner.pool, READING).await?;
-        let total = tag_count_query(account)
-            .build_query_scalar()
-            .fetch_one(&mut snapshot)
-            .await
-            .map_err(failed)?;
-        let rows = tag_list_query(account, page)
-            .build()
-            .fetch_all(&mut snapshot)
-            .await
-            .map_err(failed)?;
-        snapshot.rollback().await.map_err(failed)?;
-        let read = |row| {
+        let read = |row: &_| {
             let columns = Columns::new(row, TABLE, READING);
             Ok(TelephonyCredentialTag {
                 tag: columns.get("tag")?,
                 amount: row::count(columns.get("amount")?),
             })
         };
-        let items = rows.iter().map(read).collect::<Result<_, _>>()?;
-        Ok(Listing {
-            items,
-            total: row::count(total),
-        })
+        let length = Length::Query(tag_count_query(account));
+        let part = |_, _| tag_list_query(account, page);
+        self.list(READING, length, page, part, read).await
     }
 }
 
@@ -329,18 +287,53 @@ impl Wanted<'_> {
     }
 
     pub(crate) fn count_query(&self) -> QueryBuilder {
-        if self.by_state_alone()
-            && self.filter.status == Some(StatusFilter::Only(TelephonyCredentialStatus::Active))
+        if let Some(status) = self.filter.status
+            && self.by_state_alone()
         {
-            let mut query = QueryBuilder::new("SELECT (SELECT COUNT(*)");
-            self.active_without_end(&mut query);
-            query.push(") + (SELECT COUNT(*)");
-            self.active_before_end(&mut query);
-            query.push(")");
-            return query;
+            return self.count_by_state(status);
         }
         let mut query = QueryBuilder::new("SELECT COUNT(*) FROM telephony_credentials");
         self.narrow(&mut query);
+        query
+    }
+
+    /// Counts those that are switched off and those that have expired, which are few as a rule and have indexes.
+    /// The rest of what the account has is active.
+    fn count_by_state(&self, status: StatusFilter) -> QueryBuilder {
+        use StatusFilter::{AllBut, Only};
+        use TelephonyCredentialStatus::{Active, Expired, Inactive};
+        let mut query = QueryBuilder::new("SELECT ");
+        let (counted, sign): (&[_], _) = match status {
+            Only(Inactive) => (&[Inactive], " + "),
+            Only(Expired) => (&[Expired], " + "),
+            AllBut(Active) => (&[Inactive, Expired], " + "),
+            Only(Active) => (&[Inactive, Expired], " - "),
+            AllBut(Inactive) => (&[Inactive], " - "),
+            AllBut(Expired) => (&[Expired], " - "),
+        };
+        if sign == " - " {
+            query
+                .push("(SELECT telephony_credential_count FROM accounts WHERE id = ")
+                .push_bind(self.account.to_string())
+                .push(")");
+        } else {
+            query.push("0");
+        }
+        for status in counted {
+            let filter = TelephonyCredentialFilter {
+                status: Some(Only(*status)),
+                ..TelephonyCredentialFilter::default()
+            };
+            query
+                .push(sign)
+                .push("(SELECT COUNT(*) FROM telephony_credentials");
+            let wanted = Wanted {
+                filter: &filter,
+                ..*self
+            };
+            wanted.narrow(&mut query);
+            query.push(")");
+        }
         query
     }
 
@@ -549,8 +542,8 @@ async fn insert(
     password: Sealed,
 ) -> Result<(), StoreError> {
     let account = credential.account;
+    accounts::hold(conn, ADDING, account).await?;
     if let Some(tag) = &credential.tag {
-        accounts::hold(conn, ADDING, account).await?;
         check_tag(conn, ADDING, account, tag).await?;
     }
     // The connection is looked up by its owner; if there is none, the null violates the column.
@@ -667,6 +660,7 @@ async fn delete(
     account: AccountId,
     id: TelephonyCredentialId,
 ) -> Result<Option<TelephonyCredential>, StoreError> {
+    accounts::hold(conn, DELETING, account).await?;
     let row = db::query(
         "DELETE FROM telephony_credentials WHERE id = $1 AND account_id = $2 RETURNING *",
     )

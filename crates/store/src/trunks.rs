@@ -8,10 +8,10 @@ use ringtrip_model::{
 };
 
 use crate::accounts::{self, Counter};
-use crate::db::{self, Conn, QueryBuilder, Row, reader, snapshot};
+use crate::db::{self, Conn, QueryBuilder, Row, reader};
 use crate::error::StoreError;
-use crate::page::{Listing, Page, Walk, can_match, contains_pattern, fold, page_query};
-use crate::row::{self, Columns};
+use crate::page::{Length, Listing, Page, Walk, can_match, contains_pattern, fold, page_query};
+use crate::row::Columns;
 use crate::seal::{Place, Sealed};
 use crate::{Inner, Store};
 
@@ -174,7 +174,6 @@ impl Store {
         order: TrunkOrder,
         page: Page,
     ) -> Result<Listing<Trunk>, StoreError> {
-        let failed = StoreError::while_doing(READING);
         if filter
             .name_contains
             .as_deref()
@@ -182,32 +181,14 @@ impl Store {
         {
             return Ok(Listing::empty());
         }
-        // One transaction, so that the page and the count are of the same instant.
-        let mut snapshot = snapshot(&self.inner.pool, READING).await?;
-        let total = if filter == TrunkFilter::default() {
-            accounts::counted(&mut snapshot, READING, account, Counter::Trunks).await?
+        let length = if filter == TrunkFilter::default() {
+            Length::Counted(account, Counter::Trunks)
         } else {
-            let total = count_query(account, &filter)
-                .build_query_scalar()
-                .fetch_one(&mut snapshot)
-                .await
-                .map_err(failed)?;
-            row::count(total)
+            Length::Query(count_query(account, &filter))
         };
-        let mut items = Vec::new();
-        if let Some(walk) = page.walk(total) {
-            let rows = list_query(account, &filter, order, walk)
-                .build()
-                .fetch_all(&mut snapshot)
-                .await
-                .map_err(failed)?;
-            items = rows
-                .iter()
-                .map(|row| read(row, &self.inner))
-                .collect::<Result<_, _>>()?;
-        }
-        snapshot.rollback().await.map_err(failed)?;
-        Ok(Listing { items, total })
+        let part = |_, walk| list_query(account, &filter, order, walk);
+        let read = |row: &_| read(row, &self.inner);
+        self.list(READING, length, page, part, read).await
     }
 }
 
@@ -298,6 +279,7 @@ fn read(row: &Row, inner: &Inner) -> Result<Trunk, StoreError> {
 }
 
 async fn insert(conn: &mut Conn, inner: &Inner, trunk: &Trunk) -> Result<(), StoreError> {
+    accounts::hold(conn, ADDING, trunk.account).await?;
     let (password, password_key) = sealed_password(inner, trunk);
     let result = db::query(
         "INSERT INTO trunks
@@ -372,6 +354,7 @@ async fn delete(
     account: AccountId,
     id: TrunkId,
 ) -> Result<Option<Trunk>, StoreError> {
+    accounts::hold(conn, DELETING, account).await?;
     let row = db::query("DELETE FROM trunks WHERE id = $1 AND account_id = $2 RETURNING *")
         .bind(id.as_i64())
         .bind(account.to_string())

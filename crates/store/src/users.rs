@@ -136,6 +136,7 @@ impl Store {
             CHANGING,
             move |conn| {
                 Box::pin(async move {
+                    accounts::hold(conn, CHANGING, account).await?;
                     let row = db::query(
                         "UPDATE users SET name = $3, updated_at = $4
                          WHERE id = $1 AND account_id = $2 RETURNING *",
@@ -363,6 +364,15 @@ async fn set_password(
     now: Timestamp,
 ) -> Result<Option<User>, StoreError> {
     let failed = StoreError::while_doing(CHANGING);
+    let account: Option<String> = db::query_scalar("SELECT account_id FROM users WHERE id = $1")
+        .bind(user.to_string())
+        .fetch_optional(conn)
+        .await
+        .map_err(failed)?;
+    let Some(account) = account.and_then(|account| account.parse().ok()) else {
+        return Ok(None);
+    };
+    accounts::hold(conn, CHANGING, account).await?;
     let row =
         db::query("UPDATE users SET password = $2, updated_at = $3 WHERE id = $1 RETURNING *")
             .bind(user.to_string())

@@ -294,8 +294,10 @@ async fn is_the_same(world: &World, copy: &Database, alice: &Account, key: &Plai
     assert_eq!(store.signing_keys(), world.store.signing_keys());
     // Counters go on from where they were, and what counts is at work again.
     let credential = all(&store, alice).await.remove(0);
-    store
-        .delete_telephony_credential(alice.id, credential.id)
+    let trail = Trail::new("delete", None, NOW);
+    trail.identify(alice.id, Actor::Operator);
+    trail
+        .cover(store.delete_telephony_credential(alice.id, credential.id))
         .await
         .unwrap();
     assert_eq!(all(&store, alice).await.len(), 19);
@@ -376,7 +378,7 @@ async fn a_backup_is_the_same_on_either_engine() {
 #[tokio::test]
 async fn ids_that_were_given_out_are_not_given_out_again() {
     let mut world = World::new().await;
-    let (alice, _) = furnish(&mut world).await;
+    furnish(&mut world).await;
     // The newest events are gone; who resumes after them must not see their ids again.
     let forgotten = Forgotten {
         call_events: Some(after(1)),
@@ -402,7 +404,6 @@ async fn ids_that_were_given_out_are_not_given_out_again() {
     let text = std::fs::read_to_string(&again).unwrap();
     let header: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
     assert_eq!(header["sequences"]["call_events"], 4, "{header}");
-    assert_eq!(alice.email, "a@x");
     world.store.close().await;
 }
 

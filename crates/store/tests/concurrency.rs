@@ -5,7 +5,7 @@ mod support;
 use std::collections::BTreeSet;
 
 use ringtrip_model::{Generator, NewTelephonyCredential, TelephonyCredentialPatch};
-use ringtrip_store::{Page, TelephonyCredentialFilter};
+use ringtrip_store::{Page, StoreError, TelephonyCredentialFilter};
 use support::{NOW, World};
 
 const TASKS: u8 = 16;
@@ -180,5 +180,59 @@ async fn a_deleted_row_is_never_served_however_many_read_it() {
                 .unwrap()
                 .is_none()
         );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn changes_and_deletions_of_the_same_things_do_not_stand_in_each_others_way() {
+    let mut world = World::new().await;
+    let alice = world.account("a@x").await;
+    for round in 0..30 {
+        let connection = world.connection(&alice, "office").await;
+        let credential = world.credential(&connection).await;
+        let (account, id) = (alice.id, connection.id);
+        let mut tasks = tokio::task::JoinSet::new();
+        for task in 0..4 {
+            let store = world.store.clone();
+            tasks.spawn(async move {
+                let patch = TelephonyCredentialPatch {
+                    name: Some(format!("{round}/{task}")),
+                    ..Default::default()
+                };
+                let changed = store.update_telephony_credential(account, credential.id, patch, NOW);
+                changed.await.map(drop)
+            });
+            let store = world.store.clone();
+            let new = world.new_credential(&connection);
+            tasks.spawn(async move { store.insert_telephony_credential(new).await.map(drop) });
+        }
+        let store = world.store.clone();
+        tasks.spawn(async move {
+            let deleted = store.delete_telephony_credential(account, credential.id);
+            deleted.await.map(drop)
+        });
+        let store = world.store.clone();
+        tasks.spawn(async move {
+            let deleted = store.delete_credential_connection(account, id).await;
+            assert!(deleted.unwrap().is_some());
+            Ok(())
+        });
+        for done in tasks.join_all().await {
+            // Whoever came too late for the connection is told so.
+            if let Err(error) = done {
+                assert!(matches!(error, StoreError::Refused(_)), "{error:?}");
+            }
+        }
+        let (filter, page) = (
+            TelephonyCredentialFilter::default(),
+            Page {
+                number: 1,
+                size: 10,
+            },
+        );
+        let left = world
+            .store
+            .list_telephony_credentials(alice.id, filter, page, NOW);
+        assert_eq!(left.await.unwrap().total, 0);
     }
 }

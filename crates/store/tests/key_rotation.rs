@@ -49,7 +49,7 @@ async fn create(
 ) -> BTreeMap<TelephonyCredentialId, Secret<String>> {
     let mut made = BTreeMap::new();
     while made.len() < count {
-        let batch = 500.min(count - made.len());
+        let batch = 100.min(count - made.len());
         let new: Vec<_> = (0..batch)
             .map(|_| world.new_credential(connection))
             .collect();

@@ -101,7 +101,10 @@ impl Brake {
                     wait = wait.max(WINDOW - now.since(count.since));
                 }
                 Some(_) => {}
-                None if self.counts.len() >= ROOM => wait = wait.max(WINDOW),
+                // There are only as many known browsers as there were sign-ins.
+                None if self.counts.len() >= ROOM && !matches!(counted, Counted::Device(..)) => {
+                    wait = wait.max(WINDOW);
+                }
                 None => {}
             }
         }
@@ -245,6 +248,11 @@ mod tests {
             let admitted = brake.admit(&Attempt::to_sign_up(source.parse().unwrap()), at(0));
             assert_eq!(admitted.is_ok(), n < ROOM, "{n}");
         }
+        let mut rng = Generator::from_seed([1; 32]);
+        let device = PlainToken::generate(&mut rng).hashed();
+        let known = Attempt::from_known_device(UserId::generate(&mut rng), device);
+        assert!(brake.admit(&known, at(1)).is_ok(), "nobody is locked out");
+        brake.right(&known);
         let late = Attempt::to_sign_up("192.0.2.1".parse().unwrap());
         assert!(brake.admit(&late, at(600)).is_ok());
         assert_eq!(brake.counts.len(), 1);

@@ -43,6 +43,7 @@ pub(crate) async fn change(
     // Whoever found a browser that is signed in guesses no faster than anybody else.
     let attempt = Attempt::to_sign_in(&person.user.email, peer.source);
     if !matches_password(&api, &attempt, known, &current).await? {
+        Trail::refuse_current();
         return Err(ApiError::Fields(vec![FieldError::new(
             "/current_password",
             FieldErrorKind::Invalid,

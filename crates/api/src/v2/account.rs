@@ -79,17 +79,16 @@ pub(crate) async fn update(
     State(api): State<Api>,
     JsonObject(body): JsonObject,
 ) -> Result<Data<OwnAccount>, ApiError> {
-    let found = api.store().account(caller.account).await?;
-    let before = found.ok_or(ApiError::NotFound)?;
-    let name = fields::read(&body, read_patch)?.unwrap_or(before.organization_name);
     let now = api.now();
-    let changed = to_the_end(async move {
-        Ok(api
-            .store()
-            .update_account(caller.account, name, now)
-            .await?)
+    let name = fields::read(&body, read_patch)?;
+    let account = to_the_end(async move {
+        let store = api.store();
+        Ok(match name {
+            Some(name) => store.update_account(caller.account, name, now).await?,
+            None => store.account(caller.account).await?,
+        })
     });
     Ok(Data {
-        data: changed.await?.ok_or(ApiError::NotFound)?.into(),
+        data: account.await?.ok_or(ApiError::NotFound)?.into(),
     })
 }

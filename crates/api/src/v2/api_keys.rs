@@ -197,13 +197,17 @@ pub(crate) async fn update(
     JsonObject(body): JsonObject,
 ) -> Result<Data<Key>, ApiError> {
     let found = api.store().api_key(caller.account, id).await?;
-    let before = found.ok_or(ApiError::NotFound)?;
-    let name = fields::read(&body, read_patch)?.unwrap_or(before.name);
+    let mut key = found.ok_or(ApiError::NotFound)?;
     let now = api.now();
-    let renamed =
-        to_the_end(async move { Ok(api.store().rename_api_key(caller.account, id, name).await?) });
+    if let Some(name) = fields::read(&body, read_patch)? {
+        let renamed =
+            to_the_end(
+                async move { Ok(api.store().rename_api_key(caller.account, id, name).await?) },
+            );
+        key = renamed.await?.ok_or(ApiError::NotFound)?;
+    }
     Ok(Data {
-        data: Key::new(renamed.await?.ok_or(ApiError::NotFound)?, now),
+        data: Key::new(key, now),
     })
 }
 

@@ -1,5 +1,8 @@
 //! `Idempotency-Key`: a create that comes again is carried out once.
 
+use std::future::poll_fn;
+use std::task::Poll;
+
 use axum::http::Request;
 use ringtrip_api::{Access, ROUTES};
 use serde_json::{Value, json};
@@ -125,6 +128,34 @@ async fn many_at_once_make_one_and_the_others_are_told_to_wait() {
         assert_eq!(answer.header("retry-after"), "1");
     }
     assert_eq!(total(&world, CREDENTIALS).await, 1);
+}
+
+#[tokio::test]
+async fn a_create_whose_client_went_away_is_answered_alike_though_its_name_is_taken_by_then() {
+    let world = World::new().await;
+    let path = "/v2/credential_connections";
+    // The client goes away earlier or later, before or after the create is in the writer's queue.
+    for polls in 0..30 {
+        let before = total(&world, path).await.as_u64().unwrap();
+        let key = format!("k{polls}");
+        let body = json!({
+            "connection_name": "desk",
+            "user_name": format!("deskphones{polls}"),
+            "password": "correct horse",
+        });
+        let mut first = Box::pin(create(&world, &world.alice, path, &key, &body));
+        for _ in 0..polls {
+            let polled = poll_fn(|context| Poll::Ready(first.as_mut().poll(context)));
+            if polled.await.is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(first);
+        let again = create(&world, &world.alice, path, &key, &body).await;
+        assert_eq!(again.status, 201, "{polls}: {again:?}");
+        assert_eq!(total(&world, path).await, before + 1, "{polls}");
+    }
 }
 
 /// A body that the create at `path` carries out for Alice.

@@ -552,6 +552,17 @@ async fn another_password_takes_the_old_one_and_ends_all_other_sessions() {
         let (got, _, at) = answer.error();
         assert_eq!((got, at.as_str()), (status, place));
     }
+    world.store.write_notes().await.unwrap();
+    let told = here
+        .get(
+            &world,
+            "/portal/v2/audit_events?filter[change_type]=change_password",
+        )
+        .await
+        .json();
+    let told = told["data"].as_array().unwrap().iter();
+    let results: Vec<_> = told.map(|event| event["result"].clone()).collect();
+    assert_eq!(results, ["refused"], "the one with a wrong password");
     let before = here.clone();
     let body = json!({"current_password": PASSWORD, "password": next});
     let answer = here.post(&world, "/portal/password", body).await;

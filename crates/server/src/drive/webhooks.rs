@@ -185,7 +185,17 @@ impl Task {
         for event in &events {
             let key = (event.account, event.connection);
             if let Entry::Vacant(unknown) = connections.entry(key) {
-                let connection = store.credential_connection(key.0, key.1).await?;
+                let connection = match store.credential_connection(key.0, key.1).await {
+                    // The log goes on; what cannot be read today cannot be read tomorrow.
+                    Err(error @ StoreError::Corrupt { .. }) => {
+                        tracing::error!(
+                            connection = %key.1, %error,
+                            "a connection cannot be read, so nobody is told of its calls"
+                        );
+                        None
+                    }
+                    found => found?,
+                };
                 unknown.insert(connection.filter(|found| url(found, 1).is_some()));
             }
         }

@@ -48,10 +48,10 @@ pub(super) async fn tables(conn: &mut PgConnection) -> Result<Vec<Table>, Backup
     Ok(tables)
 }
 
-/// The counters of tables with counted ids: table, counter.
-async fn counters(conn: &mut PgConnection) -> Result<Vec<(String, String)>, sqlx::Error> {
+/// The counters of tables with counted ids: table, column, counter.
+async fn counters(conn: &mut PgConnection) -> Result<Vec<(String, String, String)>, sqlx::Error> {
     sqlx::query_as(
-        "SELECT CAST(table_name AS TEXT),
+        "SELECT CAST(table_name AS TEXT), CAST(column_name AS TEXT),
                 pg_get_serial_sequence(quote_ident(table_name), CAST(column_name AS TEXT))
          FROM information_schema.columns
          WHERE table_schema = current_schema() AND is_identity = 'YES' ORDER BY 1",
@@ -65,7 +65,7 @@ pub(super) async fn sequences(
     conn: &mut PgConnection,
 ) -> Result<BTreeMap<String, i64>, sqlx::Error> {
     let mut sequences = BTreeMap::new();
-    for (table, counter) in counters(conn).await? {
+    for (table, _, counter) in counters(conn).await? {
         // The name comes quoted where it must be.
         let sql = format!("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {counter}");
         let highest: i64 = sqlx::query_scalar(AssertSqlSafe(sql))
@@ -78,17 +78,23 @@ pub(super) async fn sequences(
     Ok(sequences)
 }
 
+/// Lets counters go on after the ids that were given out, and after those that are there: SQLite counts some
+/// tables by their highest id alone, and says nothing of them.
 pub(super) async fn set_sequences(
     conn: &mut PgConnection,
     sequences: &BTreeMap<String, i64>,
 ) -> Result<(), sqlx::Error> {
-    for (table, counter) in counters(conn).await? {
-        let Some(highest) = sequences.get(&table).filter(|highest| **highest > 0) else {
-            continue;
-        };
-        sqlx::query("SELECT setval(CAST($1 AS REGCLASS), $2)")
+    for (table, column, counter) in counters(conn).await? {
+        let given_out = sequences.get(&table).copied().unwrap_or(0);
+        let (column, table) = (quoted(&column), quoted(&table));
+        let sql = format!(
+            "SELECT setval(CAST($1 AS REGCLASS), last) FROM
+                 (SELECT GREATEST($2, MAX({column})) AS last FROM {table}) AS known
+             WHERE last > 0"
+        );
+        sqlx::query(AssertSqlSafe(sql))
             .bind(counter)
-            .bind(*highest)
+            .bind(given_out)
             .execute(&mut *conn)
             .await?;
     }

@@ -1,12 +1,18 @@
 //! Connections and pools of either engine.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use ringtrip_model::AccountId;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{
     Connection, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction,
 };
+
+use tokio::sync::OwnedMutexGuard;
+use tokio::time::timeout;
 
 use super::PATIENCE;
 pub(crate) use super::row::Row;
@@ -17,6 +23,39 @@ const POSTGRES_CONNECTIONS: u32 = 8;
 /// A connection to Postgres that was idle for longer is tried before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
+/// How many accounts are remembered before it is looked who has none to write any more.
+const TURNS: usize = 1024;
+
+/// Lets one transaction at a time write for an account. Its row counts what it has, so whoever writes waits for
+/// whoever does. Waiting here instead of in Postgres keeps nobody from tidying up the page of that row, which
+/// has a new version after each of them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Turns(Arc<Mutex<HashMap<AccountId, Weak<tokio::sync::Mutex<()>>>>>);
+
+impl Turns {
+    fn of(&self, account: AccountId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(turn) = turns.get(&account).and_then(Weak::upgrade) {
+            return turn;
+        }
+        if turns.len() >= TURNS {
+            turns.retain(|_, turn| turn.strong_count() > 0);
+        }
+        let turn = Arc::default();
+        turns.insert(account, Arc::downgrade(&turn));
+        turn
+    }
+}
+
+/// A transaction that writes to Postgres.
+#[derive(Debug)]
+pub(crate) struct Writing {
+    // Before the turn: it ends first.
+    transaction: Transaction<'static, Postgres>,
+    turns: Turns,
+    turn: Option<OwnedMutexGuard<()>>,
+}
+
 /// A connection: of its own or from a pool, in a transaction or not.
 #[derive(Debug)]
 pub(crate) enum Conn {
@@ -25,6 +64,7 @@ pub(crate) enum Conn {
     SqliteTransaction(Transaction<'static, Sqlite>),
     PostgresPooled(PoolConnection<Postgres>),
     PostgresTransaction(Transaction<'static, Postgres>),
+    PostgresWriting(Writing),
 }
 
 /// The engine's own connection.
@@ -41,7 +81,31 @@ impl Conn {
             Self::SqliteTransaction(conn) => Engine::Sqlite(conn),
             Self::PostgresPooled(conn) => Engine::Postgres(conn),
             Self::PostgresTransaction(conn) => Engine::Postgres(conn),
+            Self::PostgresWriting(conn) => Engine::Postgres(&mut conn.transaction),
         }
+    }
+
+    /// Takes an account's row for the rest of the transaction; false if there is none. SQLite has one writer,
+    /// who has everything.
+    pub(crate) async fn hold(&mut self, account: AccountId) -> Result<bool, sqlx::Error> {
+        let Self::PostgresWriting(Writing {
+            transaction,
+            turns,
+            turn,
+        }) = self
+        else {
+            return Ok(true);
+        };
+        // Nobody waits for a second turn: that could be for ever.
+        if turn.is_none() {
+            let taken = timeout(PATIENCE, turns.of(account).lock_owned()).await;
+            *turn = Some(taken.map_err(|_| sqlx::Error::PoolTimedOut)?);
+        }
+        let found = sqlx::query("SELECT 1 FROM accounts WHERE id = $1 FOR NO KEY UPDATE")
+            .bind(account.to_string())
+            .fetch_optional(&mut **transaction)
+            .await?;
+        Ok(found.is_some())
     }
 
     /// Commits, if this is a transaction.
@@ -49,6 +113,7 @@ impl Conn {
         match self {
             Self::SqliteTransaction(conn) => conn.commit().await,
             Self::PostgresTransaction(conn) => conn.commit().await,
+            Self::PostgresWriting(conn) => conn.transaction.commit().await,
             Self::Sqlite(_) | Self::SqlitePooled(_) | Self::PostgresPooled(_) => Ok(()),
         }
     }
@@ -58,6 +123,7 @@ impl Conn {
         match self {
             Self::SqliteTransaction(conn) => conn.rollback().await,
             Self::PostgresTransaction(conn) => conn.rollback().await,
+            Self::PostgresWriting(conn) => conn.transaction.rollback().await,
             Self::Sqlite(_) | Self::SqlitePooled(_) | Self::PostgresPooled(_) => Ok(()),
         }
     }
@@ -69,7 +135,8 @@ impl Conn {
             Self::SqlitePooled(_)
             | Self::SqliteTransaction(_)
             | Self::PostgresPooled(_)
-            | Self::PostgresTransaction(_) => Ok(()),
+            | Self::PostgresTransaction(_)
+            | Self::PostgresWriting(_) => Ok(()),
         }
     }
 }
@@ -78,7 +145,7 @@ impl Conn {
 #[derive(Debug, Clone)]
 pub(crate) enum Pool {
     Sqlite(SqlitePool),
-    Postgres(PgPool),
+    Postgres(PgPool, Turns),
 }
 
 impl Pool {
@@ -86,7 +153,7 @@ impl Pool {
     pub(crate) async fn acquire(&self) -> Result<Conn, sqlx::Error> {
         match self {
             Self::Sqlite(pool) => pool.acquire().await.map(Conn::SqlitePooled),
-            Self::Postgres(pool) => pool.acquire().await.map(Conn::PostgresPooled),
+            Self::Postgres(pool, _) => pool.acquire().await.map(Conn::PostgresPooled),
         }
     }
 
@@ -94,7 +161,11 @@ impl Pool {
     pub(crate) async fn begin(&self) -> Result<Conn, sqlx::Error> {
         match self {
             Self::Sqlite(pool) => pool.begin().await.map(Conn::SqliteTransaction),
-            Self::Postgres(pool) => pool.begin().await.map(Conn::PostgresTransaction),
+            Self::Postgres(pool, turns) => Ok(Conn::PostgresWriting(Writing {
+                transaction: pool.begin().await?,
+                turns: turns.clone(),
+                turn: None,
+            })),
         }
     }
 
@@ -102,7 +173,7 @@ impl Pool {
     async fn begin_reading(&self) -> Result<Conn, sqlx::Error> {
         match self {
             Self::Sqlite(pool) => pool.begin().await.map(Conn::SqliteTransaction),
-            Self::Postgres(pool) => pool
+            Self::Postgres(pool, _) => pool
                 .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 .await
                 .map(Conn::PostgresTransaction),
@@ -112,7 +183,7 @@ impl Pool {
     pub(crate) async fn close(&self) {
         match self {
             Self::Sqlite(pool) => pool.close().await,
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres(pool, _) => pool.close().await,
         }
     }
 }

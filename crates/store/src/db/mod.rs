@@ -1,7 +1,7 @@
 //! The database engines: where a URL leads, how connections are set up, what the tables are.
 //!
-//! This is the one place that knows which engine runs, chosen once, when the store opens. Queries
-//! elsewhere are [`query`]s in the SQL that SQLite and Postgres share.
+//! Which engine runs is chosen once, when the store opens. Beside this module, those know it that open, write,
+//! claim and back up a database. Queries elsewhere are [`query`]s in the SQL that SQLite and Postgres share.
 
 mod conn;
 mod query;
@@ -16,10 +16,10 @@ use std::time::Duration;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqlSafeStr, SqlitePool};
+use sqlx::{ConnectOptions, Executor, SqlSafeStr, SqlitePool};
 
 pub(crate) use self::conn::{
-    Conn, Engine, Pool, postgres_alone, postgres_options, postgres_pool, reader, snapshot,
+    Conn, Engine, Pool, Turns, postgres_alone, postgres_options, postgres_pool, reader, snapshot,
 };
 pub(crate) use self::query::{QueryBuilder, query, query_scalar};
 pub(crate) use self::row::{Column, Row};
@@ -164,8 +164,11 @@ pub(crate) async fn content(conn: &mut Conn) -> Result<Content, sqlx::Error> {
     let sql = match conn.engine() {
         Engine::Sqlite(_) => "SELECT name FROM sqlite_master WHERE type = 'table'",
         Engine::Postgres(_) => {
-            "SELECT CAST(table_name AS TEXT) FROM information_schema.tables
-             WHERE table_schema = current_schema()"
+            // What an extension brings along is nobody's content.
+            "SELECT CAST(c.relname AS TEXT) FROM pg_class AS c
+             WHERE c.relkind IN ('r', 'p') AND c.relnamespace = CAST(current_schema() AS REGNAMESPACE)
+               AND NOT EXISTS (SELECT 1 FROM pg_depend AS d
+                   WHERE d.classid = CAST('pg_class' AS REGCLASS) AND d.objid = c.oid AND d.deptype = 'e')"
         }
     };
     let tables: Vec<String> = query_scalar(sql).fetch_all(conn).await?;
@@ -245,7 +248,15 @@ pub(crate) async fn migrate_to(
     };
     match conn.engine() {
         Engine::Sqlite(conn) => migrator(|change| change.sqlite).run(conn).await,
-        Engine::Postgres(conn) => migrator(|change| change.postgres).run(conn).await,
+        Engine::Postgres(conn) => {
+            // A change of a large table takes as long as it takes.
+            conn.execute("SET statement_timeout = 0; SET lock_timeout = 0")
+                .await?;
+            let changed = migrator(|change| change.postgres).run(&mut *conn).await;
+            conn.execute("RESET statement_timeout; RESET lock_timeout")
+                .await?;
+            changed
+        }
     }
 }
 

@@ -88,8 +88,8 @@ async fn answer(api: &Api, routes: Router, mut request: Request) -> Response {
     finish(api, response, is_open, &shown)
 }
 
-/// Counts a request that brings no key against its source; the portal looks at none. Call reports have bounds of their own, and
-/// many people whose calls end behind one address are no flood.
+/// Counts a request that brings no key against its source; the portal looks at none. Call reports have
+/// bounds of their own, and many people whose calls end behind one address are no flood.
 fn count_keyless(api: &Api, request: &Request, shown: &Shown) -> Result<(), ApiError> {
     let path = request.uri().path();
     let brings_key = request.headers().contains_key(AUTHORIZATION) && !is_portal(path);

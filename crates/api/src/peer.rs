@@ -33,16 +33,21 @@ impl Peer {
     /// Returns what limits count by: the address, or the network of 64 bits that an IPv6 address is
     /// in, since every customer has at least that many to choose from.
     pub const fn network(&self) -> IpAddr {
-        match self.source {
-            IpAddr::V4(_) => self.source,
-            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
-        }
+        network_of(self.source)
     }
 
     /// Tells whether what is sent can be read by no third party: it came over TLS, or never left the
     /// client's machine.
     pub const fn is_private(&self) -> bool {
         self.secure || self.source.is_loopback()
+    }
+}
+
+/// What one subscriber has: an IPv4 address, or the first half of an IPv6 one.
+pub(crate) const fn network_of(source: IpAddr) -> IpAddr {
+    match source.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
     }
 }
 

@@ -60,3 +60,11 @@ fn system_time() -> Timestamp {
         .unwrap_or_default();
     Timestamp::from_micros(i64::try_from(since_1970.as_micros()).unwrap_or(0))
 }
+
+/// Waits until then; for ever if there is no such time.
+pub(crate) async fn sleep_until(time: Option<tokio::time::Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use ringtrip_model::Money;
 use serde::{Deserialize, Serialize};
 
-use crate::http::forwarded::Network;
 use crate::http::tls::TlsFiles;
+use crate::network::Network;
 use crate::outbound::Target;
 use crate::telemetry;
 

@@ -12,6 +12,7 @@ mod drive;
 mod health;
 mod http;
 mod key;
+mod network;
 mod node;
 mod outbound;
 mod people;

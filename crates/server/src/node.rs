@@ -18,7 +18,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, sleep_until};
 use crate::config::{self, Config};
 use crate::dev::DevPortal;
 use crate::drive::retention::Retention;
@@ -454,13 +454,6 @@ impl Node {
             ),
             Err(error) => tracing::error!(%error, "the certificate could not be read again"),
         }
-    }
-}
-
-async fn sleep_until(time: Option<tokio::time::Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time).await,
-        None => std::future::pending().await,
     }
 }
 

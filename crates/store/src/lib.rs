@@ -1,13 +1,14 @@
-//! What survives a restart: accounts, REST keys, connections, credentials, signing keys, and the
-//! history of calls.
+//! What survives a restart: accounts and their people, everything that the REST interface makes, signing
+//! keys, the history of calls, webhooks that wait, and who did what.
 //!
 //! A write is acknowledged after it is durable. Everything has an owner, and is loaded by owner and
 //! id, so that what is missing and what belongs to somebody else look alike; the look-ups that
-//! *establish* an owner (a REST key, a token's subject, a user name) are in `identify`, and the
-//! sweeps over all owners in `sweep` and `webhook_queue`. Secrets that must be read back are sealed
-//! under a key outside the database.
+//! *establish* an owner (a REST key, a token's subject, a user name, a link) are in `identify`,
+//! `identify_people`, `invitations` and `one_time_links`, and the sweeps over all owners in `sweep` and
+//! `webhook_queue`. Secrets that must be read back are sealed under a key outside the database.
 //!
-//! This crate decides nothing about calls, speaks no HTTP, and reads no clock: `now` is an argument.
+//! This crate decides nothing about calls, speaks no HTTP, and asks nobody what day it is: `now` is an
+//! argument.
 //!
 //! Open a [`Store`] inside a tokio runtime, clone it freely, and call [`Store::close`] at the end. One
 //! process at a time serves from a database; another one may add accounts and keys beside it, which

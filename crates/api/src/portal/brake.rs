@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use ringtrip_model::{HashedToken, Timestamp, UserId};
 
+use crate::peer::network_of;
+
 /// How long failures count.
 const WINDOW: Duration = Duration::from_secs(600);
 /// Failures for one address from one source, or from one known browser.
@@ -50,7 +52,7 @@ impl Attempt {
             .take(MAX_ADDRESS_CHARS)
             .flat_map(char::to_lowercase)
             .collect();
-        let source = network(source);
+        let source = network_of(source);
         Self(vec![
             (Counted::AddressFrom(email.clone(), source), OF_ONE),
             (Counted::Address(email), OF_ADDRESS),
@@ -65,18 +67,7 @@ impl Attempt {
 
     /// An attempt to make a new account.
     pub(crate) fn to_sign_up(source: IpAddr) -> Self {
-        Self(vec![(Counted::SignUps(network(source)), OF_SIGN_UPS)])
-    }
-}
-
-/// What one subscriber has: an IPv4 address, or the first half of an IPv6 one.
-fn network(source: IpAddr) -> IpAddr {
-    match source.to_canonical() {
-        IpAddr::V4(v4) => v4.into(),
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            std::net::Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
+        Self(vec![(Counted::SignUps(network_of(source)), OF_SIGN_UPS)])
     }
 }
 

@@ -53,14 +53,6 @@ const RECORD_TYPES: &[&str] = &[
     "wireless",
 ];
 
-/// What a list can be sorted by.
-const SORTS: &[(&str, DetailRecordNumber)] = &[
-    ("started_at", DetailRecordNumber::StartedAt),
-    ("created_at", DetailRecordNumber::StartedAt),
-    ("finished_at", DetailRecordNumber::EndedAt),
-    ("call_sec", DetailRecordNumber::CallSecs),
-];
-
 /// The texts that records can be searched by.
 const TEXTS: &[(&str, DetailRecordText)] = &[
     ("auth_username", DetailRecordText::User),
@@ -79,7 +71,7 @@ const TEXT_OPERATORS: &[(&str, TextMatch)] = &[
     ("ends_with", TextMatch::EndsWith),
 ];
 
-/// The numbers and times that records can be searched by.
+/// The numbers and times that records can be searched and sorted by.
 const NUMBERS: &[(&str, DetailRecordNumber)] = &[
     ("started_at", DetailRecordNumber::StartedAt),
     ("created_at", DetailRecordNumber::StartedAt),
@@ -220,13 +212,13 @@ pub(crate) mod operations {
 
     use super::{
         DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, NUMBER_OPERATORS, NUMBERS, Operation, RECORD_TYPES,
-        SORTS, TEXT_OPERATORS, TEXTS,
+        TEXT_OPERATORS, TEXTS,
     };
     use crate::schema::words;
 
     pub(crate) fn list() -> Operation {
-        let up = SORTS.iter().map(|(name, _)| (*name).to_owned());
-        let down = SORTS.iter().map(|(name, _)| format!("-{name}"));
+        let up = NUMBERS.iter().map(|(name, _)| (*name).to_owned());
+        let down = NUMBERS.iter().map(|(name, _)| format!("-{name}"));
         let names: Vec<_> = up.chain(down).collect();
         let mut operation = Operation::new("Search detail records")
             .description(
@@ -286,7 +278,7 @@ pub(crate) async fn list(
     query: Query,
 ) -> Result<List<Record>, ApiError> {
     let page = PageRequest::read_up_to(&query, DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)?;
-    let order = read_sorts(&query, SORTS)?
+    let order = read_sorts(&query, NUMBERS)?
         .into_iter()
         .map(|Sort { by, descending }| DetailRecordOrder { by, descending })
         .collect();

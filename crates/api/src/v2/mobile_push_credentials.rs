@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use super::PathId;
 use crate::Api;
 use crate::auth::Caller;
-use crate::error::{ApiError, Place};
+use crate::error::ApiError;
 use crate::fields::{self, Fields, Limit, Sent};
 use crate::json::{IgnoredBody, JsonObject};
 use crate::once::{Made, Once};
@@ -185,15 +185,9 @@ pub(crate) async fn list(
     query: Query,
 ) -> Result<List<Credential>, ApiError> {
     let page = PageRequest::read(&query, DEFAULT_PAGE_SIZE)?;
-    let platform = query.filter("type").map(|name| {
-        PushPlatform::from_name(name).ok_or_else(|| ApiError::InvalidQuery {
-            place: Place::Parameter("filter[type]".into()),
-            detail: "filter[type] must be ios or android.".to_owned(),
-        })
-    });
     let filter = MobilePushCredentialFilter {
         alias: query.filter("alias").map(str::to_owned),
-        platform: platform.transpose()?,
+        platform: query.filter_word("type")?,
     };
     let found = api
         .store()

@@ -8,9 +8,7 @@ mod response;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use ringtrip_model::{
-    Country, NumberPaymentMethod, PhoneNumber, PhoneNumberId, PhoneNumberStatus, PhoneNumberType,
-};
+use ringtrip_model::{Country, PhoneNumber, PhoneNumberId, PhoneNumberStatus};
 use ringtrip_store::{NameMatch, PhoneNumberFilter, PhoneNumberOrder, PhoneNumberSort};
 
 use self::request::{read_change, read_new, read_voice_change};
@@ -249,53 +247,18 @@ fn read_filter(query: &Query) -> Result<Option<PhoneNumberFilter>, ApiError> {
         countries: query
             .filter("country_iso_alpha2")
             .map(|text| text.split(',').filter_map(Country::from_alpha2).collect()),
-        kind: read_word(
-            query,
-            "number_type",
-            PhoneNumberType::NAMES,
-            PhoneNumberType::from_name,
-        )?,
+        kind: query.filter_word("number_type")?,
         customer_reference: query.filter("customer_reference").map(str::to_owned),
         billing_group: billing_group.and_then(Result::ok),
-        usage_payment_method: read_word(
-            query,
-            "voice.usage_payment_method",
-            NumberPaymentMethod::NAMES,
-            NumberPaymentMethod::from_name,
-        )?,
+        usage_payment_method: query.filter_word("voice.usage_payment_method")?,
     };
     Ok((!never).then_some(filter))
 }
 
 /// Tells whether active numbers are among those asked for.
 fn read_status(query: &Query) -> Result<bool, ApiError> {
-    let Some(text) = query.filter("status") else {
-        return Ok(true);
-    };
-    let mut active = false;
-    for name in text.split(',') {
-        let status = PhoneNumberStatus::from_name(name);
-        let status = status.ok_or_else(|| not_listed("status", PhoneNumberStatus::NAMES))?;
-        active |= status == PhoneNumberStatus::Active;
-    }
-    Ok(active)
-}
-
-fn read_word<T>(
-    query: &Query,
-    field: &'static str,
-    names: &[&str],
-    from_name: impl FnOnce(&str) -> Option<T>,
-) -> Result<Option<T>, ApiError> {
-    let word = query.filter(field).map(|name| from_name(name).ok_or(()));
-    word.transpose().map_err(|()| not_listed(field, names))
-}
-
-fn not_listed(field: &str, names: &[&str]) -> ApiError {
-    ApiError::InvalidQuery {
-        place: Place::Parameter(format!("filter[{field}]").into()),
-        detail: format!("filter[{field}] must be one of {}.", names.join(", ")),
-    }
+    let asked = query.filter_words("status")?;
+    Ok(asked.is_none_or(|asked| asked.contains(&PhoneNumberStatus::Active)))
 }
 
 fn read_digits(text: &str) -> Result<String, ApiError> {

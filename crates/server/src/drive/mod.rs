@@ -40,7 +40,7 @@ pub(crate) use self::media::{MediaThreads, MediaThreadsConfig};
 use self::switch::Calls;
 pub(crate) use self::verto::{Origin, serve_socket, user_agent};
 use self::verto::{Outbox, Sockets};
-use crate::clock::Clock;
+use crate::clock::{Clock, sleep_until};
 use crate::http::websocket::MessageLimit;
 use crate::telemetry::Metrics;
 
@@ -190,13 +190,6 @@ pub(crate) async fn run(
         }
     }
     signalling.threads.stop();
-}
-
-async fn sleep_until(due: Option<tokio::time::Instant>) {
-    match due {
-        Some(due) => tokio::time::sleep_until(due).await,
-        None => std::future::pending().await,
-    }
 }
 
 impl Signalling {

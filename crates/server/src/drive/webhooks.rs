@@ -11,8 +11,8 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use ringtrip_api::webhook::{self, Attempt, Courier, Limits, Outcome, Output, goes_to_failover};
 use ringtrip_model::{
-    AccountId, CredentialConnection, CredentialConnectionId, Generator, LegId, Time, WebhookAnswer,
-    WebhookAttempt, WebhookDeliveryId, WebhookError, WebhookEventId,
+    AccountId, CredentialConnection, CredentialConnectionId, Generator, LegId, Time, Timestamp,
+    WebhookAnswer, WebhookAttempt, WebhookDeliveryId, WebhookError, WebhookEventId,
 };
 use ringtrip_store::{NewWebhook, Store, StoreError, ToldEvent, ToldStep};
 use tokio::sync::{Notify, mpsc, watch};
@@ -362,6 +362,18 @@ struct Sender {
     metrics: Arc<Metrics>,
 }
 
+/// An attempt without a place to send to.
+fn nowhere(at: Timestamp) -> WebhookAttempt {
+    WebhookAttempt {
+        started_at: at,
+        finished_at: at,
+        error: Some(WebhookError::NoUrl),
+        url: None,
+        request_headers: Vec::new(),
+        answer: None,
+    }
+}
+
 impl Sender {
     /// A panic costs the attempt, and no more.
     async fn attempt_safely(&self, attempt: &Attempt) -> Outcome {
@@ -378,6 +390,7 @@ impl Sender {
     /// Sends, and writes down what came of it: when this returns, the next one of the call may go.
     async fn attempt(&self, attempt: &Attempt) -> Outcome {
         let (outcome, tried) = loop {
+            let begun = self.clock.wall();
             match self.send(attempt).await {
                 Ok(Some(result)) => break result,
                 // It was forgotten while it waited.
@@ -388,7 +401,7 @@ impl Sender {
                 }
                 Err(error) => {
                     tracing::error!(%error, connection.id = %attempt.connection, "a webhook cannot be read");
-                    return Outcome::Pointless;
+                    break (Outcome::Pointless, nowhere(begun));
                 }
             }
         };
@@ -426,14 +439,7 @@ impl Sender {
         let Some(content) = content else {
             return Ok(None);
         };
-        let mut tried = WebhookAttempt {
-            started_at: self.clock.wall(),
-            finished_at: self.clock.wall(),
-            error: Some(WebhookError::NoUrl),
-            url: None,
-            request_headers: Vec::new(),
-            answer: None,
-        };
+        let mut tried = nowhere(self.clock.wall());
         let found = connection
             .as_ref()
             .and_then(|found| Some((found, url(found, attempt.attempt)?)));

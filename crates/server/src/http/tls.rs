@@ -143,8 +143,8 @@ impl Tls {
         Ok(())
     }
 
-    /// Makes a TLS stream of a connection; no source stands for a proxy. None if there is no room for its handshake, or it does not
-    /// come to an end; the connection is closed then.
+    /// Makes a TLS stream of a connection; no source stands for a proxy. None if there is no room for its
+    /// handshake, or it does not come to an end; the connection is closed then.
     pub(crate) async fn accept(
         self: &Arc<Self>,
         stream: TcpStream,

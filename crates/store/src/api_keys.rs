@@ -10,7 +10,7 @@ use ringtrip_model::{
     Timestamp,
 };
 
-use crate::db::{self, Conn, Row, reader, snapshot};
+use crate::db::{self, Conn, Row, reader};
 use crate::error::StoreError;
 use crate::page::{Listing, Page};
 use crate::row::{self, Columns};
@@ -177,7 +177,7 @@ impl Store {
         page: Page,
     ) -> Result<Listing<ApiKey>, StoreError> {
         let failed = StoreError::while_doing(READING);
-        let mut conn = snapshot(&self.inner.pool, READING).await?;
+        let mut conn = self.snapshot(READING, account).await?;
         let total = db::query_scalar(
             "SELECT COUNT(*) FROM api_keys WHERE account_id = $1 AND revoked_at IS NULL",
         )
@@ -195,7 +195,7 @@ impl Store {
         .fetch_all(&mut conn)
         .await
         .map_err(failed)?;
-        conn.rollback().await.map_err(failed)?;
+        conn.end().await.map_err(failed)?;
         let items = rows.iter().map(read).collect::<Result<_, _>>()?;
         Ok(Listing {
             items,

@@ -152,7 +152,7 @@ impl Store {
             query
         };
         let length = if filter == AuditEventFilter::default() {
-            Length::Counted(account, Counter::AuditEvents)
+            Length::Counted(Counter::AuditEvents)
         } else {
             let query = QueryBuilder::new("SELECT COUNT(*) FROM audit_events");
             Length::Query(narrowed(query))
@@ -167,7 +167,7 @@ impl Store {
             page.push_onto(&mut query);
             query
         };
-        self.list(READING, length, page, part, read).await
+        self.list(READING, account, length, page, part, read).await
     }
 
     /// Deletes the entries of all accounts that are older than an instant, some at a time. Returns how

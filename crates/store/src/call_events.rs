@@ -159,7 +159,7 @@ impl Store {
             query
         };
         let read = |row: &_| read_event(row, READING);
-        self.list(READING, Length::Query(query), page, part, read)
+        self.list(READING, account, Length::Query(query), page, part, read)
             .await
     }
 }

@@ -9,7 +9,7 @@ use ringtrip_model::{
 use serde::{Deserialize, Serialize};
 
 use crate::Store;
-use crate::db::{self, Conn, Row, snapshot};
+use crate::db::{self, Conn, Row};
 use crate::error::StoreError;
 use crate::page::{Listing, Page};
 use crate::row::{self, Columns};
@@ -67,7 +67,7 @@ impl Store {
         page: Page,
     ) -> Result<Listing<LegRecord>, StoreError> {
         let failed = StoreError::while_doing(READING);
-        let mut snapshot = snapshot(&self.inner.pool, READING).await?;
+        let mut snapshot = self.snapshot(READING, account).await?;
         let total: i64 =
             db::query_scalar("SELECT COUNT(*) FROM call_records WHERE account_id = $1")
                 .bind(account.to_string())
@@ -84,7 +84,7 @@ impl Store {
         .fetch_all(&mut snapshot)
         .await
         .map_err(failed)?;
-        snapshot.rollback().await.map_err(failed)?;
+        snapshot.end().await.map_err(failed)?;
         let items = rows.iter().map(read).collect::<Result<_, _>>()?;
         Ok(Listing {
             items,

@@ -4,7 +4,7 @@ use ringtrip_model::{AccountId, FieldError, FieldErrorKind, Timestamp};
 
 use crate::Store;
 use crate::accounts::{self, Counter};
-use crate::db::{self, Conn, Row, reader, snapshot};
+use crate::db::{self, Conn, Row, reader};
 use crate::error::{ReportBudget, StoreError};
 use crate::page::{Listing, Page};
 use crate::row::{self, Columns};
@@ -110,7 +110,7 @@ impl Store {
     ) -> Result<Listing<CallReportRow>, StoreError> {
         let failed = StoreError::while_doing(READING);
         // One transaction, so that the page and the count are of the same instant.
-        let mut snapshot = snapshot(&self.inner.pool, READING).await?;
+        let mut snapshot = self.snapshot(READING, account).await?;
         let total =
             accounts::counted(&mut snapshot, READING, account, Counter::CallReports).await?;
         let sql = if oldest_first {
@@ -127,7 +127,7 @@ impl Store {
             .fetch_all(&mut snapshot)
             .await
             .map_err(failed)?;
-        snapshot.rollback().await.map_err(failed)?;
+        snapshot.end().await.map_err(failed)?;
         Ok(Listing {
             items: ids.into_iter().map(CallReportRow).collect(),
             total,

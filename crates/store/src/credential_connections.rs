@@ -250,13 +250,13 @@ impl Store {
             return Ok(Listing::empty());
         }
         let length = if filter == CredentialConnectionFilter::default() {
-            Length::Counted(account, Counter::CredentialConnections)
+            Length::Counted(Counter::CredentialConnections)
         } else {
             Length::Query(count_query(account, &filter))
         };
         let part = |total, walk| list_query(account, &filter, order, total, walk);
         let read = |row: &_| read(row, &self.inner);
-        self.list(READING, length, page, part, read).await
+        self.list(READING, account, length, page, part, read).await
     }
 }
 

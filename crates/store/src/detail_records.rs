@@ -224,7 +224,7 @@ impl Store {
             })
         };
         let length = Length::Query(narrowed(QueryBuilder::new("SELECT COUNT(*)")));
-        self.list(READING, length, page, part, read).await
+        self.list(READING, account, length, page, part, read).await
     }
 }
 

@@ -6,7 +6,7 @@ use ringtrip_model::{
 };
 
 use crate::accounts;
-use crate::db::{self, Conn, Row, snapshot};
+use crate::db::{self, Conn, Row};
 use crate::error::StoreError;
 use crate::page::{Listing, Page, fold};
 use crate::row::{self, Columns};
@@ -49,7 +49,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Listing<Invitation>, StoreError> {
         let failed = StoreError::while_doing(READING);
-        let mut conn = snapshot(&self.inner.pool, READING).await?;
+        let mut conn = self.snapshot(READING, account).await?;
         let total = db::query_scalar(
             "SELECT COUNT(*) FROM invitations WHERE account_id = $1 AND expires_at > $2",
         )
@@ -69,7 +69,7 @@ impl Store {
         .fetch_all(&mut conn)
         .await
         .map_err(failed)?;
-        conn.rollback().await.map_err(failed)?;
+        conn.end().await.map_err(failed)?;
         let items = rows.iter().map(read).collect::<Result<_, _>>()?;
         Ok(Listing {
             items,

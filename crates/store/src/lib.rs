@@ -113,7 +113,7 @@ pub use self::writer::WriteCounts;
 
 use self::api_keys::{ActiveKey, KeyUses};
 use self::cache::Coherent;
-use self::db::{Conn, Content, Location, Pool, Turns};
+use self::db::{Conn, Content, ListPlaces, Location, Pool, Snapshot, Turns};
 use self::encryption_keys::RegisteredKey;
 use self::idempotency_keys::Note;
 use self::identify::UserName;
@@ -150,6 +150,7 @@ pub struct Store {
 
 struct Inner {
     pool: Pool,
+    list_places: ListPlaces,
     /// None once the store is closed.
     writer: RwLock<Option<Arc<Writer>>>,
     writer_task: Mutex<Option<JoinHandle<()>>>,
@@ -225,7 +226,7 @@ impl Store {
                 let open = async || {
                     db::postgres_pool((**options).clone())
                         .await
-                        .map(|pool| Pool::Postgres(pool, Turns::default()))
+                        .map(|pool| Pool::Postgres(pool, Turns::new(1)))
                 };
                 let writers = open().await.map_err(failed)?;
                 let mut conn = writers.acquire().await.map_err(failed)?;
@@ -243,6 +244,7 @@ impl Store {
         };
         Ok(Self {
             inner: Arc::new(Inner {
+                list_places: ListPlaces::of(&pool),
                 pool,
                 writer: RwLock::new(Some(Arc::new(writer))),
                 writer_task: Mutex::new(writer_task),
@@ -320,6 +322,19 @@ impl Store {
             .await
             .map(drop)
             .map_err(StoreError::while_doing(DOING))
+    }
+
+    /// Takes a connection to read a list of an account with: all it sees is of one instant.
+    async fn snapshot(
+        &self,
+        doing: &'static str,
+        account: AccountId,
+    ) -> Result<Snapshot, StoreError> {
+        let inner = &self.inner;
+        inner
+            .list_places
+            .snapshot(&inner.pool, doing, account)
+            .await
     }
 
     /// Hands a request to the writer; see [`Writer::write`].

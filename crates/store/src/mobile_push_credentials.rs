@@ -119,7 +119,7 @@ impl Store {
             query
         };
         let length = if filter == MobilePushCredentialFilter::default() {
-            Length::Counted(account, Counter::MobilePushCredentials)
+            Length::Counted(Counter::MobilePushCredentials)
         } else {
             let query = QueryBuilder::new("SELECT COUNT(*) FROM mobile_push_credentials");
             Length::Query(narrowed(query))
@@ -131,7 +131,7 @@ impl Store {
             query
         };
         let read = |row: &_| read(row, &self.inner);
-        self.list(READING, length, page, part, read).await
+        self.list(READING, account, length, page, part, read).await
     }
 }
 

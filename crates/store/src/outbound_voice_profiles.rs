@@ -185,12 +185,12 @@ impl Store {
             return Ok(Listing::empty());
         }
         let length = if filter == OutboundVoiceProfileFilter::default() {
-            Length::Counted(account, Counter::OutboundVoiceProfiles)
+            Length::Counted(Counter::OutboundVoiceProfiles)
         } else {
             Length::Query(count_query(account, &filter))
         };
         let part = |_, walk| list_query(account, &filter, order, walk);
-        self.list(READING, length, page, part, read).await
+        self.list(READING, account, length, page, part, read).await
     }
 }
 

@@ -7,7 +7,7 @@ use ringtrip_model::AccountId;
 
 use crate::Store;
 use crate::accounts::{self, Counter};
-use crate::db::{QueryBuilder, Row, snapshot};
+use crate::db::{QueryBuilder, Row};
 use crate::error::StoreError;
 use crate::row;
 
@@ -114,7 +114,7 @@ impl<T> Listing<T> {
 /// How long a list is.
 pub(crate) enum Length {
     /// As a counter of the account says.
-    Counted(AccountId, Counter),
+    Counted(Counter),
     /// As this query finds.
     Query(QueryBuilder),
 }
@@ -125,6 +125,7 @@ impl Store {
     pub(crate) async fn list<T>(
         &self,
         doing: &'static str,
+        account: AccountId,
         length: Length,
         page: Page,
         part: impl FnOnce(u64, Walk) -> QueryBuilder,
@@ -132,9 +133,9 @@ impl Store {
     ) -> Result<Listing<T>, StoreError> {
         let failed = StoreError::while_doing(doing);
         // One transaction, so that the page and the count are of the same instant.
-        let mut snapshot = snapshot(&self.inner.pool, doing).await?;
+        let mut snapshot = self.snapshot(doing, account).await?;
         let total = match length {
-            Length::Counted(account, counter) => {
+            Length::Counted(counter) => {
                 accounts::counted(&mut snapshot, doing, account, counter).await?
             }
             Length::Query(query) => {
@@ -150,7 +151,7 @@ impl Store {
             }
             None => Vec::new(),
         };
-        snapshot.rollback().await.map_err(failed)?;
+        snapshot.end().await.map_err(failed)?;
         let items = rows.iter().map(read).collect::<Result<_, _>>()?;
         Ok(Listing { items, total })
     }

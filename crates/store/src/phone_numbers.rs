@@ -238,7 +238,7 @@ impl Store {
             query
         };
         let length = if filter == PhoneNumberFilter::default() {
-            Length::Counted(account, Counter::PhoneNumbers)
+            Length::Counted(Counter::PhoneNumbers)
         } else {
             Length::Query(narrowed(QueryBuilder::new("SELECT COUNT(*)")))
         };
@@ -248,7 +248,7 @@ impl Store {
             page.push_onto(&mut query);
             query
         };
-        self.list(READING, length, page, part, read).await
+        self.list(READING, account, length, page, part, read).await
     }
 }
 

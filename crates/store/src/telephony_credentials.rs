@@ -233,13 +233,13 @@ impl Store {
             now,
         };
         let length = if filter == TelephonyCredentialFilter::default() {
-            Length::Counted(account, Counter::TelephonyCredentials)
+            Length::Counted(Counter::TelephonyCredentials)
         } else {
             Length::Query(wanted.count_query())
         };
         let part = |total, walk| wanted.list_query(total, walk);
         let read = |row: &_| read(row, &self.inner);
-        self.list(READING, length, page, part, read).await
+        self.list(READING, account, length, page, part, read).await
     }
 
     /// Lists the tags of an account's credentials, in the order of their text, and how many hold each.
@@ -260,7 +260,7 @@ impl Store {
         };
         let length = Length::Query(tag_count_query(account));
         let part = |_, _| tag_list_query(account, page);
-        self.list(READING, length, page, part, read).await
+        self.list(READING, account, length, page, part, read).await
     }
 }
 

@@ -182,13 +182,13 @@ impl Store {
             return Ok(Listing::empty());
         }
         let length = if filter == TrunkFilter::default() {
-            Length::Counted(account, Counter::Trunks)
+            Length::Counted(Counter::Trunks)
         } else {
             Length::Query(count_query(account, &filter))
         };
         let part = |_, walk| list_query(account, &filter, order, walk);
         let read = |row: &_| read(row, &self.inner);
-        self.list(READING, length, page, part, read).await
+        self.list(READING, account, length, page, part, read).await
     }
 }
 

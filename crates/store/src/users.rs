@@ -6,7 +6,7 @@ use ringtrip_model::{
 };
 
 use crate::accounts;
-use crate::db::{self, Conn, Row, reader, snapshot};
+use crate::db::{self, Conn, Row, reader};
 use crate::error::StoreError;
 use crate::page::{Listing, Page, fold};
 use crate::row::{self, Columns};
@@ -105,7 +105,7 @@ impl Store {
         page: Page,
     ) -> Result<Listing<User>, StoreError> {
         let failed = StoreError::while_doing(READING);
-        let mut conn = snapshot(&self.inner.pool, READING).await?;
+        let mut conn = self.snapshot(READING, account).await?;
         let total = count(&mut conn, READING, account).await?;
         let rows = db::query(
             "SELECT * FROM users WHERE account_id = $1 ORDER BY created_at, id LIMIT $2 OFFSET $3",
@@ -116,7 +116,7 @@ impl Store {
         .fetch_all(&mut conn)
         .await
         .map_err(failed)?;
-        conn.rollback().await.map_err(failed)?;
+        conn.end().await.map_err(failed)?;
         let items = rows.iter().map(read).collect::<Result<_, _>>()?;
         Ok(Listing { items, total })
     }

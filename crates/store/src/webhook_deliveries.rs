@@ -9,7 +9,7 @@ use ringtrip_model::{
 
 use crate::Store;
 use crate::accounts::{self, Counter};
-use crate::db::{self, Conn, QueryBuilder, Row, reader, snapshot};
+use crate::db::{self, Conn, QueryBuilder, Row, reader};
 use crate::error::StoreError;
 use crate::page::{Listing, Page, contains_pattern};
 use crate::row::{self, Columns};
@@ -63,7 +63,7 @@ impl Store {
         {
             return Ok(Listing::empty());
         }
-        let mut snapshot = snapshot(&self.inner.pool, READING).await?;
+        let mut snapshot = self.snapshot(READING, account).await?;
         let total = if filter == WebhookDeliveryFilter::default() {
             accounts::counted(&mut snapshot, READING, account, Counter::WebhookDeliveries).await?
         } else {
@@ -88,7 +88,7 @@ impl Store {
             .await
             .map_err(failed)?;
         let items = read_all(&mut snapshot, &rows).await?;
-        snapshot.rollback().await.map_err(failed)?;
+        snapshot.end().await.map_err(failed)?;
         Ok(Listing { items, total })
     }
 

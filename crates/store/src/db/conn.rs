@@ -1,6 +1,7 @@
 //! Connections and pools of either engine.
 
 use std::collections::HashMap;
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use sqlx::{
     Connection, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction,
 };
 
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::PATIENCE;
@@ -23,37 +24,126 @@ const POSTGRES_CONNECTIONS: u32 = 8;
 /// A connection to Postgres that was idle for longer is tried before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
-/// How many accounts are remembered before it is looked who has none to write any more.
+/// How many accounts are remembered before it is looked which of them nobody waits for any more.
 const TURNS: usize = 1024;
 
-/// Lets one transaction at a time write for an account. Its row counts what it has, so whoever writes waits for
-/// whoever does. Waiting here instead of in Postgres keeps nobody from tidying up the page of that row, which
-/// has a new version after each of them.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Turns(Arc<Mutex<HashMap<AccountId, Weak<tokio::sync::Mutex<()>>>>>);
+/// Lets so many at a time do something for an account; the others wait here, in their order.
+#[derive(Debug, Clone)]
+pub(crate) struct Turns {
+    at_once: usize,
+    accounts: Arc<Mutex<HashMap<AccountId, Weak<Semaphore>>>>,
+}
 
 impl Turns {
-    fn of(&self, account: AccountId) -> Arc<tokio::sync::Mutex<()>> {
-        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(turn) = turns.get(&account).and_then(Weak::upgrade) {
+    pub(crate) fn new(at_once: usize) -> Self {
+        Self {
+            at_once,
+            accounts: Arc::default(),
+        }
+    }
+
+    async fn take(&self, account: AccountId) -> Result<OwnedSemaphorePermit, sqlx::Error> {
+        in_time(self.of(account).acquire_owned()).await
+    }
+
+    fn of(&self, account: AccountId) -> Arc<Semaphore> {
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(turn) = accounts.get(&account).and_then(Weak::upgrade) {
             return turn;
         }
-        if turns.len() >= TURNS {
-            turns.retain(|_, turn| turn.strong_count() > 0);
+        if accounts.len() >= TURNS {
+            accounts.retain(|_, turn| turn.strong_count() > 0);
         }
-        let turn = Arc::default();
-        turns.insert(account, Arc::downgrade(&turn));
+        let turn = Arc::new(Semaphore::new(self.at_once));
+        accounts.insert(account, Arc::downgrade(&turn));
         turn
     }
 }
 
-/// A transaction that writes to Postgres.
+/// Waits as long as for a connection.
+async fn in_time(
+    permit: impl Future<Output = Result<OwnedSemaphorePermit, tokio::sync::AcquireError>>,
+) -> Result<OwnedSemaphorePermit, sqlx::Error> {
+    let permit = timeout(PATIENCE, permit).await;
+    permit
+        .map_err(|_| sqlx::Error::PoolTimedOut)?
+        .map_err(|_| sqlx::Error::PoolClosed)
+}
+
+/// Lets lists have half of the connections that read, and one account half of those: a list may look at very
+/// many rows, and who is who must be found out meanwhile.
+#[derive(Debug, Clone)]
+pub(crate) struct ListPlaces {
+    all: Arc<Semaphore>,
+    accounts: Turns,
+}
+
+impl ListPlaces {
+    pub(crate) fn of(pool: &Pool) -> Self {
+        let half = (pool.size() / 2).max(1);
+        Self {
+            all: Arc::new(Semaphore::new(half)),
+            accounts: Turns::new((half / 2).max(1)),
+        }
+    }
+
+    /// Takes a connection to read several things of one instant with. Dropping it ends the transaction.
+    pub(crate) async fn snapshot(
+        &self,
+        pool: &Pool,
+        doing: &'static str,
+        account: AccountId,
+    ) -> Result<Snapshot, StoreError> {
+        let begun = async {
+            let of_account = self.accounts.take(account).await?;
+            let of_all = in_time(Arc::clone(&self.all).acquire_owned()).await?;
+            Ok(Snapshot {
+                conn: pool.begin_reading().await?,
+                _places: [of_account, of_all],
+            })
+        };
+        begun.await.map_err(StoreError::while_doing(doing))
+    }
+}
+
+/// A transaction that reads: all it sees is of one instant.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    // Before the places: it ends first.
+    conn: Conn,
+    _places: [OwnedSemaphorePermit; 2],
+}
+
+impl Snapshot {
+    /// Ends it.
+    pub(crate) async fn end(self) -> Result<(), sqlx::Error> {
+        self.conn.rollback().await
+    }
+}
+
+impl Deref for Snapshot {
+    type Target = Conn;
+
+    fn deref(&self) -> &Conn {
+        &self.conn
+    }
+}
+
+impl DerefMut for Snapshot {
+    fn deref_mut(&mut self) -> &mut Conn {
+        &mut self.conn
+    }
+}
+
+/// A transaction that writes to Postgres. One at a time does so for an account: its row counts what it has, so
+/// whoever writes waits for whoever does, and waiting here instead of in Postgres keeps nobody from tidying up
+/// the page of that row, which has a new version after each of them.
 #[derive(Debug)]
 pub(crate) struct Writing {
     // Before the turn: it ends first.
     transaction: Transaction<'static, Postgres>,
     turns: Turns,
-    turn: Option<OwnedMutexGuard<()>>,
+    turn: Option<OwnedSemaphorePermit>,
 }
 
 /// A connection: of its own or from a pool, in a transaction or not.
@@ -98,8 +188,7 @@ impl Conn {
         };
         // Nobody waits for a second turn: that could be for ever.
         if turn.is_none() {
-            let taken = timeout(PATIENCE, turns.of(account).lock_owned()).await;
-            *turn = Some(taken.map_err(|_| sqlx::Error::PoolTimedOut)?);
+            *turn = Some(turns.take(account).await?);
         }
         let found = sqlx::query("SELECT 1 FROM accounts WHERE id = $1 FOR NO KEY UPDATE")
             .bind(account.to_string())
@@ -169,6 +258,15 @@ impl Pool {
         }
     }
 
+    /// Returns how many connections there may be.
+    fn size(&self) -> usize {
+        let size = match self {
+            Self::Sqlite(pool) => pool.options().get_max_connections(),
+            Self::Postgres(pool, _) => pool.options().get_max_connections(),
+        };
+        usize::try_from(size).unwrap_or(usize::MAX)
+    }
+
     /// Takes a connection and begins a transaction that reads: all it sees is of one instant.
     async fn begin_reading(&self) -> Result<Conn, sqlx::Error> {
         match self {
@@ -191,13 +289,6 @@ impl Pool {
 /// Takes a connection to read with.
 pub(crate) async fn reader(pool: &Pool, doing: &'static str) -> Result<Conn, StoreError> {
     pool.acquire().await.map_err(StoreError::while_doing(doing))
-}
-
-/// Takes a connection to read several things of one instant with. Dropping it ends the transaction.
-pub(crate) async fn snapshot(pool: &Pool, doing: &'static str) -> Result<Conn, StoreError> {
-    pool.begin_reading()
-        .await
-        .map_err(StoreError::while_doing(doing))
 }
 
 /// How this program introduces itself to Postgres, and how long it waits there.

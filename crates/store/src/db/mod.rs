@@ -19,7 +19,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, Executor, SqlSafeStr, SqlitePool};
 
 pub(crate) use self::conn::{
-    Conn, Engine, Pool, Turns, postgres_alone, postgres_options, postgres_pool, reader, snapshot,
+    Conn, Engine, ListPlaces, Pool, Snapshot, Turns, postgres_alone, postgres_options,
+    postgres_pool, reader,
 };
 pub(crate) use self::query::{QueryBuilder, query, query_scalar};
 pub(crate) use self::row::{Column, Row};

@@ -167,7 +167,11 @@ impl FromStr for Timestamp {
 
     /// Reads ISO 8601 with any offset; a missing zone means UTC. Years 1970 to 9999.
     fn from_str(text: &str) -> Result<Self, TimestampError> {
-        if text.len() > 64 || !(text.contains('T') || text.contains(' ') || text.contains('t')) {
+        // A zone's name beside the offset (RFC 9557) is not understood, so it must not be passed over.
+        if text.len() > 64
+            || text.contains('[')
+            || !(text.contains('T') || text.contains(' ') || text.contains('t'))
+        {
             return Err(TimestampError);
         }
         let micros = match text.parse::<jiff::Timestamp>() {

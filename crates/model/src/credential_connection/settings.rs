@@ -3,6 +3,8 @@
 //! The serde form is the one in which the store keeps settings: fields may be added, and a missing
 //! field has its default.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use serde::{Deserialize, Serialize};
 
 use super::words::{
@@ -449,20 +451,59 @@ fn check_url(faults: &mut Faults, pointer: &'static str, url: Option<&str>) {
         start.eq_ignore_ascii_case(scheme).then_some(rest)
     });
     let has_host = rest.is_some_and(|rest| {
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let host = authority
-            .rsplit_once('@')
-            .map_or(authority, |(_, host)| host);
-        !host.is_empty() && !host.starts_with(':')
+        is_host_and_port(rest.split(['/', '?', '#']).next().unwrap_or_default())
     });
     let plain = !url.contains(|c: char| c.is_whitespace() || c.is_control());
     if !has_host || !plain || url.chars().count() > MAX_URL_CHARS {
         faults.add(
             pointer,
             FieldErrorKind::InvalidUrl,
-            format!("Must be an absolute http or https URL of at most {MAX_URL_CHARS} characters."),
+            format!(
+                "Must be an absolute http or https URL of at most {MAX_URL_CHARS} characters, without user and \
+                 password."
+            ),
         );
     }
+}
+
+/// A host, as a name or an address, and maybe a port (RFC 3986 §3.2.2, §3.2.3).
+fn is_host_and_port(authority: &str) -> bool {
+    let (is_host, port) = match authority.strip_prefix('[') {
+        Some(rest) => match rest.split_once(']') {
+            Some((address, port)) => (address.parse::<Ipv6Addr>().is_ok(), port),
+            None => return false,
+        },
+        None => {
+            let end = authority.find(':').unwrap_or(authority.len());
+            let (host, port) = authority.split_at(end);
+            (is_host(host), port)
+        }
+    };
+    let is_port = match port.strip_prefix(':') {
+        None => port.is_empty(),
+        Some(port) => {
+            port.is_empty()
+                || (port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok())
+        }
+    };
+    is_host && is_port
+}
+
+fn is_host(host: &str) -> bool {
+    let name = host.strip_suffix('.').unwrap_or(host);
+    let mut labels = name.split('.');
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && label
+                .chars()
+                .all(|c| c.is_alphanumeric() || matches!(c, '-' | '_'))
+    };
+    // What ends with a number is an address.
+    let ends_with_number = labels
+        .clone()
+        .next_back()
+        .is_some_and(|label| label.bytes().all(|b| b.is_ascii_digit()));
+    labels.all(is_label) && (!ends_with_number || name.parse::<Ipv4Addr>().is_ok())
 }
 
 /// An optional `+` and 3 to 15 digits.
@@ -585,7 +626,9 @@ mod tests {
             "",
             "http://a",
             "HTTPS://a.example/x?y#z",
-            "https://u:p@[::1]:8443/",
+            "https://[::1]:8443/",
+            "http://127.0.0.1:8080/hooks?a=b@c",
+            "https://hooks.example.:443",
         ] {
             assert!(
                 faults(|s| s.webhook_event_url = Some(good.to_owned())).is_empty(),
@@ -599,6 +642,17 @@ mod tests {
             "http://",
             "http:///x",
             "http://:80",
+            "https://u:p@example.org/",
+            "https://u@example.org/",
+            "http://[zz]/",
+            "http://[::1/",
+            "http://h:99999/",
+            "http://h:+80/",
+            "http://%zz/",
+            "http://a..b/",
+            "http://a:b/",
+            "http://1.2.3.4.5/",
+            "http://1.2.3.256/",
             "http://a b",
             "http://é\0",
             &long,

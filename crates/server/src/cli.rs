@@ -212,7 +212,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
             }
             Command::Config {
                 command: ConfigCommand::Print(args),
-            } => print(load(&args)?.to_toml().trim_end()),
+            } => print(load(&args)?.without_secrets().to_toml().trim_end()),
             Command::Account {
                 command:
                     AccountCommand::Create {

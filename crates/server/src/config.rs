@@ -327,6 +327,18 @@ impl Config {
         })
     }
 
+    /// Returns it without the secrets in it, for people to look at.
+    pub(crate) fn without_secrets(&self) -> Self {
+        let mut shown = self.clone();
+        if let Ok(mut url) = shown.database_url.parse::<url::Url>()
+            && url.password().is_some()
+            && url.set_password(Some("***")).is_ok()
+        {
+            shown.database_url = url.into();
+        }
+        shown
+    }
+
     /// Prints the effective configuration as TOML.
     pub(crate) fn to_toml(&self) -> String {
         toml::to_string_pretty(self).unwrap_or_default()
@@ -428,6 +440,25 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
         file
+    }
+
+    #[test]
+    fn the_password_of_the_database_is_not_shown() {
+        let shown = |url: &str| {
+            let config = Config {
+                database_url: url.to_owned(),
+                ..Config::default()
+            };
+            config.without_secrets().database_url
+        };
+        let url = "postgres://ann:se%2Fcret@db.example:5433/ringtrip?sslmode=require";
+        assert_eq!(
+            shown(url),
+            "postgres://ann:***@db.example:5433/ringtrip?sslmode=require"
+        );
+        for plain in ["postgres://ann@db.example/x", "sqlite://data/ringtrip.db"] {
+            assert_eq!(shown(plain), plain);
+        }
     }
 
     #[test]

@@ -63,6 +63,9 @@ pub(crate) struct Surface {
 #[exclude = ".gitkeep"]
 struct Portal;
 
+/// How long a peer may leave what was sent to it unread.
+const UNREAD_TIMEOUT: Duration = Duration::from_secs(60);
+
 static NEXT_SOCKET: AtomicU64 = AtomicU64::new(1);
 
 /// Room that a connection takes up, until it is dropped.
@@ -133,6 +136,8 @@ struct Remote {
 async fn greet(stream: TcpStream, peer: Peer, surface: Arc<Surface>, room: Arc<Room>) {
     // Latency matters more than a saved packet; a socket without the option still works.
     let _ = stream.set_nodelay(true);
+    // Whoever takes nothing of what is sent is gone, or means no good.
+    let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(UNREAD_TIMEOUT));
     // The port means something where nobody stands between.
     let port = stream.peer_addr().ok().map(|remote| remote.port());
     let Some(tls) = &surface.tls else {

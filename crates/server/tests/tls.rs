@@ -166,9 +166,21 @@ async fn connect_from(source: [u8; 4], server: SocketAddr) -> TcpStream {
 #[tokio::test]
 async fn handshakes_of_a_source_are_bounded() {
     let (authority, _installation, server, key) = start();
+    // Whoever says nothing at all takes no place, however many they are.
     let mut silent = Vec::new();
+    for source in 3..8 {
+        for _ in 0..130 {
+            silent.push(connect_from([127, 0, 0, source], server.http).await);
+        }
+    }
+    rest(&authority, &server, &key)
+        .await
+        .data("GET", "/v2/whoami", None)
+        .await;
     for _ in 0..200 {
-        silent.push(connect_from([127, 0, 0, 2], server.http).await);
+        let mut stream = connect_from([127, 0, 0, 2], server.http).await;
+        stream.write_all(b"\x16\x03\x01").await.unwrap();
+        silent.push(stream);
     }
     let mut operator = Http::connect(server.admin()).await;
     soon("refusals", async {

@@ -21,7 +21,7 @@ use tokio_rustls::server::TlsStream;
 use super::sources::Sources;
 use crate::telemetry::Metrics;
 
-/// Time from a connection to its first request: the first byte and the whole handshake.
+/// Longest wait for the first byte, and again for the whole handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Handshakes under way at once.
 const MAX_HANDSHAKES: usize = 512;
@@ -152,6 +152,19 @@ impl Tls {
     ) -> Option<Accepted> {
         let tls = Arc::clone(self);
         let threads = self.threads.as_ref()?.handle();
+        // Who says nothing takes no place from those who do.
+        let mut first = [0];
+        let spoken = tokio::time::timeout(HANDSHAKE_TIMEOUT, stream.peek(&mut first)).await;
+        match spoken {
+            Ok(Ok(1)) if first[0] == HANDSHAKE_RECORD => {}
+            Ok(Ok(1)) => return Some(Accepted::Plain(stream)),
+            Ok(Ok(_) | Err(_)) | Err(_) => {
+                self.metrics
+                    .tls_failed_total
+                    .fetch_add(1, Ordering::Relaxed);
+                return None;
+            }
+        }
         let handshake = threads.spawn(async move {
             let of_source = source.map(|source| tls.sources.enter(source));
             let place = (tls.places.try_acquire(), of_source);
@@ -162,11 +175,11 @@ impl Tls {
                 return None;
             };
             match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.shake_hands(stream)).await {
-                Ok(Ok(accepted)) => {
+                Ok(Ok(stream)) => {
                     tls.metrics
                         .tls_handshakes_total
                         .fetch_add(1, Ordering::Relaxed);
-                    Some(accepted)
+                    Some(Accepted::Secure(Box::new(stream)))
                 }
                 Ok(Err(error)) => {
                     tracing::debug!(%error, "a TLS handshake failed");
@@ -183,14 +196,9 @@ impl Tls {
         handshake.await.ok().flatten()
     }
 
-    async fn shake_hands(&self, stream: TcpStream) -> std::io::Result<Accepted> {
-        let mut first = [0];
-        if stream.peek(&mut first).await? == 1 && first[0] != HANDSHAKE_RECORD {
-            return Ok(Accepted::Plain(stream));
-        }
+    async fn shake_hands(&self, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
         let config = Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner));
-        let stream = TlsAcceptor::from(config).accept(stream).await?;
-        Ok(Accepted::Secure(Box::new(stream)))
+        TlsAcceptor::from(config).accept(stream).await
     }
 }
 

@@ -154,8 +154,18 @@ pub(crate) async fn around(State(api): State<Api>, request: Request, next: Next)
     let now = api.now();
     let trail = Trail::new(deed.action.clone(), source, now);
     let response = Arc::clone(&trail).cover(next.run(request)).await;
-    // What is answered again was told of when it was done.
-    if !response.headers().contains_key(IDEMPOTENT_REPLAYED) {
+    if response.headers().contains_key(IDEMPOTENT_REPLAYED) {
+        // What was made was told of when it was made; its secrets are read once more.
+        let reading = Trail::new("read", source, now);
+        if let Some((account, actor)) = trail.actor() {
+            reading.identify(*account, actor.clone());
+        }
+        let deed = Deed {
+            action: "read".to_owned(),
+            ..deed
+        };
+        conclude(&api, &reading, deed, response.status(), now);
+    } else {
         conclude(&api, &trail, deed, response.status(), now);
     }
     response

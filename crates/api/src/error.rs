@@ -417,11 +417,21 @@ fn field_item(field: &FieldError) -> Item<'_> {
     Item::new(code, title, field.detail.as_ref()).at(Place::Pointer(field.pointer.clone()))
 }
 
+/// Prints an error with what caused it, in one line.
+fn chain(error: &ApiError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         if let Self::Store(_) | Self::Sign(_) = &self {
-            let error: &(dyn std::error::Error + 'static) = &self;
-            error!(error, "a request cannot be answered");
+            error!("a request cannot be answered: {}", chain(&self));
         }
         let body = serde_json::to_vec(&Envelope {
             errors: self.items(),

@@ -59,8 +59,9 @@ pub(crate) enum Limit {
 /// A country code of two letters (ISO 3166-1 alpha-2).
 pub(crate) const COUNTRY: Limit = Limit::Pattern("^[A-Za-z]{2}$");
 /// An absolute `http` or `https` URL, or nothing.
-pub(crate) const URL: Limit =
-    Limit::Pattern(r"^([Hh][Tt][Tt][Pp][Ss]?://[^\s\x00-\x1f\x7f/?#:][^\s\x00-\x1f\x7f]*)?$");
+pub(crate) const URL: Limit = Limit::Pattern(
+    r"^([Hh][Tt][Tt][Pp][Ss]?://[^\s\x00-\x1f\x7f/?#:@][^\s\x00-\x1f\x7f/?#@]*([/?#][^\s\x00-\x1f\x7f]*)?)?$",
+);
 /// A text that is not blank.
 pub(crate) const NOT_BLANK: Limit = Limit::Pattern(r"\S");
 

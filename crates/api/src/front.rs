@@ -25,6 +25,7 @@ use tracing::error;
 use crate::error::ApiError;
 use crate::limits::Shown;
 use crate::peer::Peer;
+use crate::router::{Access, ROUTES};
 use crate::{Api, portal};
 
 /// What a page of another origin may read of an answer's headers.
@@ -88,17 +89,33 @@ async fn answer(api: &Api, routes: Router, mut request: Request) -> Response {
     finish(api, response, is_open, &shown)
 }
 
-/// Counts a request that brings no key against its source; the portal looks at none. Call reports have
-/// bounds of their own, and many people whose calls end behind one address are no flood.
+/// Counts a request that brings no key against its source, and one that brings a key where nobody looks at it.
+/// Call reports have bounds of their own, and many people whose calls end behind one address are no flood.
 fn count_keyless(api: &Api, request: &Request, shown: &Shown) -> Result<(), ApiError> {
     let path = request.uri().path();
-    let brings_key = request.headers().contains_key(AUTHORIZATION) && !is_portal(path);
-    if brings_key || path == "/call_report" {
+    let brings_key = request.headers().contains_key(AUTHORIZATION);
+    if brings_key && looks_at_keys(request.method(), path) || path == "/call_report" {
         return Ok(());
     }
     let peer = request.extensions().get().copied();
     let peer = peer.unwrap_or(Peer::UNKNOWN);
     api.limits().take_source(peer, shown, api.now())
+}
+
+/// Tells whether a request comes to a route that takes keys.
+fn looks_at_keys(method: &Method, path: &str) -> bool {
+    let method = if method == Method::HEAD {
+        "GET"
+    } else {
+        method.as_str()
+    };
+    ROUTES.iter().any(|route| {
+        let fits = |(wanted, actual): (&str, &str)| wanted.starts_with('{') || wanted == actual;
+        route.access == Access::Key
+            && route.method == method
+            && route.path.split('/').count() == path.split('/').count()
+            && route.path.split('/').zip(path.split('/')).all(fits)
+    })
 }
 
 /// Gives an answer the headers that all have.

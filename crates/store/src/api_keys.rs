@@ -233,7 +233,7 @@ async fn insert(conn: &mut Conn, key: &ApiKey, secret_hash: Vec<u8>) -> Result<(
             format!("An account can have at most {MAX_API_KEYS} API keys."),
         )));
     }
-    db::query(
+    let result = db::query(
         "INSERT INTO api_keys (id, account_id, name, lookup, secret_hash, created_at, expires_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
     )
@@ -245,9 +245,14 @@ async fn insert(conn: &mut Conn, key: &ApiKey, secret_hash: Vec<u8>) -> Result<(
     .bind(key.created_at.as_micros())
     .bind(key.expires_at.map(Timestamp::as_micros))
     .execute(conn)
-    .await
-    .map_err(failed)?;
-    Ok(())
+    .await;
+    match result {
+        Ok(_) => Ok(()),
+        Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => {
+            Err(StoreError::UnknownAccount)
+        }
+        Err(error) => Err(failed(error)),
+    }
 }
 
 async fn revoke(

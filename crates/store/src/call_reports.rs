@@ -226,9 +226,10 @@ async fn insert(conn: &mut Conn, account: AccountId, report: CallReport) -> Resu
     .bind(account.to_string())
     .bind(report.call_report_id.clone())
     .bind(report.call_id.clone())
-    .fetch_one(&mut *conn)
+    .fetch_optional(&mut *conn)
     .await
-    .map_err(failed)?;
+    .map_err(failed)?
+    .ok_or(StoreError::UnknownAccount)?;
     let columns = Columns::new(&row, TABLE, ADDING);
     let last_segment: i64 = columns.get("last_segment")?;
     if last_segment >= i64::from(MAX_REPORT_SEGMENTS) {

@@ -254,8 +254,8 @@ impl Store {
         Ok(qualities)
     }
 
-    /// Queues webhooks and notes that the log is told up to `cursor`, both or neither. Returns what was
-    /// queued, in order; an event that had been queued before is passed over.
+    /// Queues webhooks and notes that the log is told up to `cursor`, both or neither. Returns what waits of
+    /// them, in order: an event that had been queued before is not queued again.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]; the same may then be queued again.
@@ -301,16 +301,22 @@ impl Store {
         self.inner.webhook_resent.notified().await;
     }
 
-    /// Lists what waits because it is to be sent again and was not tried since, at most `limit`.
+    /// Lists what waits because it is to be sent again and was not tried since, after a place in the queue, at
+    /// most `limit`.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
-    pub async fn resent_webhooks(&self, limit: u32) -> Result<Vec<QueuedWebhook>, StoreError> {
+    pub async fn resent_webhooks(
+        &self,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<QueuedWebhook>, StoreError> {
         let mut conn = reader(&self.inner.pool, READING).await?;
         let rows = db::query(
             "SELECT number, account_id, connection_id, call_id, tries FROM webhook_deliveries
-             WHERE resend = TRUE ORDER BY number LIMIT $1",
+             WHERE resend = TRUE AND number > $1 ORDER BY number LIMIT $2",
         )
+        .bind(after)
         .bind(i64::from(limit))
         .fetch_all(&mut conn)
         .await
@@ -422,13 +428,28 @@ async fn queue(
         .fetch_optional(conn)
         .await
         .map_err(failed)?;
-        queued.extend(number.map(|number| QueuedWebhook {
-            number,
-            account: webhook.account,
-            connection: webhook.connection,
-            call: webhook.call,
-            tries: 0,
-        }));
+        if let Some(number) = number {
+            queued.push(QueuedWebhook {
+                number,
+                account: webhook.account,
+                connection: webhook.connection,
+                call: webhook.call,
+                tries: 0,
+            });
+            continue;
+        }
+        // It was queued before, and nobody may have heard of that: the commit's answer was lost.
+        let waiting = db::query(
+            "SELECT number, account_id, connection_id, call_id, tries FROM webhook_deliveries
+             WHERE call_event_id = $1 AND finished_at IS NULL",
+        )
+        .bind(webhook.call_event)
+        .fetch_optional(conn)
+        .await
+        .map_err(failed)?;
+        if let Some(row) = &waiting {
+            queued.push(read_queued(row, QUEUEING)?);
+        }
     }
     db::query("UPDATE webhook_cursor SET call_event_id = $1 WHERE one = 1 AND call_event_id < $1")
         .bind(cursor)

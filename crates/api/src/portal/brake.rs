@@ -2,7 +2,7 @@
 //! have signed in from before.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use ringtrip_model::{HashedToken, Timestamp, UserId};
@@ -19,7 +19,9 @@ const OF_ADDRESS: u32 = 50;
 const OF_SOURCE: u32 = 100;
 /// New accounts from one source.
 const OF_SIGN_UPS: u32 = 10;
-/// What is counted at once.
+/// New accounts from one site: of IPv6, all the networks that one customer may have.
+const OF_SITE: u32 = 50;
+/// What is counted at once, of sign-ins and of sign-ups.
 const ROOM: usize = 50_000;
 /// As much of an address is looked at.
 const MAX_ADDRESS_CHARS: usize = 254;
@@ -31,6 +33,7 @@ enum Counted {
     Source(IpAddr),
     Device(UserId, HashedToken),
     SignUps(IpAddr),
+    SignUpsOfSite(IpAddr),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -67,33 +70,46 @@ impl Attempt {
 
     /// An attempt to make a new account.
     pub(crate) fn to_sign_up(source: IpAddr) -> Self {
-        Self(vec![(Counted::SignUps(network_of(source)), OF_SIGN_UPS)])
+        Self(vec![
+            (Counted::SignUps(network_of(source)), OF_SIGN_UPS),
+            (Counted::SignUpsOfSite(site_of(source)), OF_SITE),
+        ])
+    }
+}
+
+/// As much of an address as stands for one customer: of IPv6, the first 48 bits (RFC 6177).
+fn site_of(source: IpAddr) -> IpAddr {
+    match network_of(source) {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 80 << 80).into(),
     }
 }
 
 /// The failures of the last minutes.
 #[derive(Debug, Default)]
 pub(crate) struct Brake {
-    counts: HashMap<Counted, Count>,
+    sign_ins: HashMap<Counted, Count>,
+    // Apart, so that a flood of new accounts takes no room from those who have one.
+    sign_ups: HashMap<Counted, Count>,
 }
 
 impl Brake {
     /// Lets an attempt pass, or says how many seconds it must wait. One that passes counts as a failure
     /// until it proves right, so that many at once are no way around.
     pub(crate) fn admit(&mut self, attempt: &Attempt, now: Timestamp) -> Result<(), u32> {
-        if self.counts.len() + attempt.0.len() > ROOM {
-            self.counts
-                .retain(|_, count| now.since(count.since) < WINDOW);
+        let counts = self.counts_of(attempt);
+        if counts.len() + attempt.0.len() > ROOM {
+            counts.retain(|_, count| now.since(count.since) < WINDOW);
         }
         let mut wait = Duration::ZERO;
         for (counted, limit) in &attempt.0 {
-            match self.counts.get(counted) {
+            match counts.get(counted) {
                 Some(count) if now.since(count.since) < WINDOW && count.number >= *limit => {
                     wait = wait.max(WINDOW - now.since(count.since));
                 }
                 Some(_) => {}
                 // There are only as many known browsers as there were sign-ins.
-                None if self.counts.len() >= ROOM && !matches!(counted, Counted::Device(..)) => {
+                None if counts.len() >= ROOM && !matches!(counted, Counted::Device(..)) => {
                     wait = wait.max(WINDOW);
                 }
                 None => {}
@@ -107,7 +123,7 @@ impl Brake {
                 number: 0,
                 since: now,
             };
-            let count = self.counts.entry(counted.clone()).or_insert(fresh);
+            let count = counts.entry(counted.clone()).or_insert(fresh);
             if now.since(count.since) >= WINDOW {
                 *count = fresh;
             }
@@ -116,23 +132,31 @@ impl Brake {
         Ok(())
     }
 
+    fn counts_of(&mut self, attempt: &Attempt) -> &mut HashMap<Counted, Count> {
+        match attempt.0.first() {
+            Some((Counted::SignUps(_) | Counted::SignUpsOfSite(_), _)) => &mut self.sign_ups,
+            _ => &mut self.sign_ins,
+        }
+    }
+
     /// The password was right: what went before was mistyped.
     pub(crate) fn right(&mut self, attempt: &Attempt) {
         self.unjudged(attempt);
         for (counted, _) in &attempt.0 {
             if let Counted::AddressFrom(..) | Counted::Device(..) = counted {
-                self.counts.remove(counted);
+                self.sign_ins.remove(counted);
             }
         }
     }
 
     /// The password could not be judged, so the attempt does not count.
     pub(crate) fn unjudged(&mut self, attempt: &Attempt) {
+        let counts = self.counts_of(attempt);
         for (counted, _) in &attempt.0 {
-            if let Some(count) = self.counts.get_mut(counted) {
+            if let Some(count) = counts.get_mut(counted) {
                 count.number = count.number.saturating_sub(1);
                 if count.number == 0 {
-                    self.counts.remove(counted);
+                    counts.remove(counted);
                 }
             }
         }
@@ -224,7 +248,7 @@ mod tests {
             assert!(brake.admit(&ann, at(0)).is_ok());
             brake.unjudged(&ann);
         }
-        assert!(brake.counts.is_empty());
+        assert!(brake.sign_ins.is_empty());
         assert_eq!(passed(&mut brake, &ann, 9, at(0)), 9);
         assert!(brake.admit(&ann, at(0)).is_ok());
         brake.right(&ann);
@@ -232,13 +256,34 @@ mod tests {
     }
 
     #[test]
+    fn a_customer_with_many_networks_makes_no_more_accounts_than_a_few() {
+        let mut brake = Brake::default();
+        let mut made = 0;
+        for network in 0..1000 {
+            let source = format!("2001:db8:7:{network:x}::1").parse().unwrap();
+            made += u32::from(brake.admit(&Attempt::to_sign_up(source), at(0)).is_ok());
+        }
+        assert_eq!(made, OF_SITE);
+    }
+
+    #[test]
     fn memory_is_bounded() {
         let mut brake = Brake::default();
-        for n in 0..ROOM + 100 {
+        let source = |n: usize| {
             let source = format!("10.{}.{}.{}", n >> 16, (n >> 8) & 255, n & 255);
-            let admitted = brake.admit(&Attempt::to_sign_up(source.parse().unwrap()), at(0));
-            assert_eq!(admitted.is_ok(), n < ROOM, "{n}");
+            source.parse().unwrap()
+        };
+        for n in 0..ROOM {
+            // Each takes two places.
+            let admitted = brake.admit(&Attempt::to_sign_up(source(n)), at(0));
+            assert_eq!(admitted.is_ok(), n < ROOM / 2, "{n}");
         }
+        let mut admitted = 0;
+        for n in 0..ROOM {
+            let attempt = Attempt::to_sign_in(&format!("{n}@example.org"), source(n));
+            admitted += usize::from(brake.admit(&attempt, at(0)).is_ok());
+        }
+        assert!((ROOM / 3..ROOM / 3 + 2).contains(&admitted), "{admitted}");
         let mut rng = Generator::from_seed([1; 32]);
         let device = PlainToken::generate(&mut rng).hashed();
         let known = Attempt::from_known_device(UserId::generate(&mut rng), device);
@@ -246,6 +291,6 @@ mod tests {
         brake.right(&known);
         let late = Attempt::to_sign_up("192.0.2.1".parse().unwrap());
         assert!(brake.admit(&late, at(600)).is_ok());
-        assert_eq!(brake.counts.len(), 1);
+        assert_eq!(brake.sign_ups.len(), 2);
     }
 }

@@ -179,7 +179,9 @@ pub(crate) async fn sign_up(
     if let Err(retry_after) = api.portal().with_brake(|brake| brake.admit(&attempt, now)) {
         return refuse(PortalRefusal::TooManyAttempts { retry_after });
     }
-    let hashed = hash(&api, password).await?;
+    let hashed = hash(&api, password).await.inspect_err(|_| {
+        api.portal().with_brake(|brake| brake.unjudged(&attempt));
+    })?;
     let store = api.store().clone();
     let user = to_the_end(async move { Ok(store.sign_up(account, user, hashed).await?) }).await?;
     let arrival = Arrival::new(channel, peer, &headers);

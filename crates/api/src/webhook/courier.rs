@@ -50,7 +50,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            in_flight: 128,
+            in_flight: 512,
             in_flight_of_account: 32,
             in_flight_of_endpoint: 8,
             queued: 100_000,

@@ -158,6 +158,21 @@ async fn a_create_whose_client_went_away_is_answered_alike_though_its_name_is_ta
     }
 }
 
+#[tokio::test]
+async fn whoever_is_answered_again_has_read_what_was_made() {
+    let world = World::new().await;
+    let body = json!({});
+    let made = create(&world, &world.alice, "/v2/api_keys", "k", &body).await;
+    let again = create(&world, &world.alice, "/v2/api_keys", "k", &body).await;
+    assert_eq!(again.body, made.body);
+    world.store.write_notes().await.unwrap();
+    let path = "/v2/audit_events?filter[resource_type]=api_key&sort=asc";
+    let events = world.get(&world.alice, path).await.json();
+    let events = events["data"].as_array().unwrap().iter();
+    let told: Vec<_> = events.map(|event| event["change_type"].clone()).collect();
+    assert_eq!(told, ["create", "read"]);
+}
+
 /// A body that the create at `path` carries out for Alice.
 ///
 /// # Panics

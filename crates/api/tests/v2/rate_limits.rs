@@ -74,12 +74,15 @@ async fn a_refused_request_does_nothing() {
 async fn a_source_is_refused_beyond_its_rate_whatever_it_shows() {
     let world = limited(100, 1).await;
     let unknown = format!("Bearer KEY{}_{}", "0".repeat(32), "a".repeat(22));
+    // Where nobody looks at a key, a good one helps nobody.
+    let good = format!("Bearer {}", world.alice.key);
     for (source, authorization, path) in [
         ("203.0.113.1", None, "/v2/whoami"),
         ("203.0.113.2", Some("Bearer nonsense"), "/v2/whoami"),
         ("203.0.113.3", Some("Basic eDp5"), "/v2/whoami"),
         ("203.0.113.4", Some(unknown.as_str()), "/v2/whoami"),
         ("203.0.113.5", None, "/v2/no_such_thing"),
+        ("203.0.113.6", Some(good.as_str()), "/v2/no_such_thing"),
         ("2001:db8::1", None, "/v2/whoami"),
     ] {
         for remaining in (0..10).rev() {

@@ -165,7 +165,7 @@ async fn a_delivery_that_is_over_is_queued_again() {
     assert_eq!(data["finished_at"], Value::Null);
     let again = world.post(&world.alice, &path, json!({})).await;
     assert_eq!(again.json()["data"], data, "it is in the queue already");
-    assert_eq!(world.store.resent_webhooks(9).await.unwrap().len(), 1);
+    assert_eq!(world.store.resent_webhooks(0, 9).await.unwrap().len(), 1);
     let foreign = world.post(&world.bob, &path, json!({})).await;
     foreign.assert_error(404, "10005", "");
 }

@@ -116,8 +116,16 @@ impl Task {
             *begun = true;
         }
         if resent {
-            for webhook in self.parts.store.resent_webhooks(BATCH).await? {
-                self.courier.handle_queued(webhook);
+            let mut last = 0;
+            loop {
+                let webhooks = self.parts.store.resent_webhooks(last, BATCH).await?;
+                let Some(end) = webhooks.last() else {
+                    break;
+                };
+                last = end.number;
+                for webhook in webhooks {
+                    self.courier.handle_queued(webhook);
+                }
             }
         }
         if grown {

@@ -331,3 +331,40 @@ pub(crate) async fn postgres_pool(options: PgConnectOptions) -> Result<PgPool, s
         .connect_with(options)
         .await
 }
+
+#[cfg(test)]
+mod tests {
+    use ringtrip_model::Generator;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn lists_leave_connections_to_others_and_an_account_leaves_room_to_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        super::super::create_file(&path).unwrap();
+        let pool = Pool::Sqlite(super::super::readers(&path).await.unwrap());
+        let places = ListPlaces::of(&pool);
+        let mut rng = Generator::from_seed([1; 32]);
+        let [alice, bob, carol] = [(); 3].map(|()| AccountId::generate(&mut rng));
+        let list = |account| Box::pin(places.snapshot(&pool, "testing", account));
+        let first = list(alice).await.unwrap();
+        let mut second = list(alice);
+        let waits = std::future::poll_fn(|cx| {
+            std::task::Poll::Ready(second.as_mut().poll(cx).is_pending())
+        });
+        assert!(waits.await, "one list of an account at a time");
+        let other = list(bob).await.unwrap();
+        let mut third = list(carol);
+        let waits =
+            std::future::poll_fn(|cx| std::task::Poll::Ready(third.as_mut().poll(cx).is_pending()));
+        assert!(waits.await, "two lists of four connections");
+        let readers = [pool.acquire().await.unwrap(), pool.acquire().await.unwrap()];
+        other.end().await.unwrap();
+        third.await.unwrap().end().await.unwrap();
+        first.end().await.unwrap();
+        second.await.unwrap().end().await.unwrap();
+        drop(readers);
+        pool.close().await;
+    }
+}

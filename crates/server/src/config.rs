@@ -29,6 +29,8 @@ pub(crate) struct Config {
     /// Proxies in front of the HTTP port, as addresses or networks: what they say of a client's
     /// address and of TLS is believed.
     pub(crate) trusted_proxies: Vec<Network>,
+    /// Origins whose pages may open the signalling WebSocket; any if there are none. Apps have no origin.
+    pub(crate) websocket_origins: Vec<String>,
     /// Connections to the HTTP port that one source may have; 0 means any number. Trusted proxies
     /// have any number.
     pub(crate) max_connections_per_source: usize,
@@ -123,6 +125,7 @@ impl Default for Config {
             tls_cert: None,
             tls_key: None,
             trusted_proxies: Vec::new(),
+            websocket_origins: Vec::new(),
             max_connections_per_source: 10_000,
             rate_limit_per_key: 1000,
             rate_limit_per_source: 100,
@@ -162,12 +165,13 @@ enum Kind {
     List,
 }
 
-const KEYS: [(&str, Kind); 32] = [
+const KEYS: [(&str, Kind); 33] = [
     ("http_addr", Kind::Text),
     ("admin_addr", Kind::Text),
     ("tls_cert", Kind::Text),
     ("tls_key", Kind::Text),
     ("trusted_proxies", Kind::List),
+    ("websocket_origins", Kind::List),
     ("max_connections_per_source", Kind::Number),
     ("rate_limit_per_key", Kind::Number),
     ("rate_limit_per_source", Kind::Number),
@@ -299,6 +303,16 @@ impl Config {
             if rate > 1_000_000 {
                 return unusable(key, "must be at most 1000000");
             }
+        }
+        for origin in &self.websocket_origins {
+            let parsed = origin
+                .parse::<url::Url>()
+                .map(|url| url.origin().ascii_serialization());
+            if parsed.is_ok_and(|parsed| parsed == *origin) {
+                continue;
+            }
+            let problem = format!("{origin} is no origin, such as https://app.example");
+            return unusable("websocket_origins", &problem);
         }
         for target in &self.webhook_allowed_targets {
             if let Err(error) = target.parse::<Target>() {
@@ -564,6 +578,23 @@ mod tests {
             let name = format!("RINGTRIP_{set}");
             let error = Config::load(None, environment(&[(&name, "x.pem")])).unwrap_err();
             assert!(error.to_string().starts_with(missing), "{error}");
+        }
+    }
+
+    #[test]
+    fn origins_are_written_as_browsers_send_them() {
+        let load =
+            |list: &str| Config::load(None, environment(&[("RINGTRIP_WEBSOCKET_ORIGINS", list)]));
+        let config = load("https://app.example,http://localhost:5173").unwrap();
+        assert_eq!(config.websocket_origins.len(), 2);
+        for wrong in [
+            "app.example",
+            "https://app.example/",
+            "https://App.example",
+            "https://a:443",
+        ] {
+            let error = load(wrong).unwrap_err().to_string();
+            assert!(error.starts_with("websocket_origins"), "{error}");
         }
     }
 

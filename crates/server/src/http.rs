@@ -56,6 +56,8 @@ pub(crate) struct Surface {
     pub(crate) proxies: TrustedProxies,
     /// Connections that one source may have; 0 means any number.
     pub(crate) max_connections_per_source: usize,
+    /// Origins whose pages may open a WebSocket; any if there are none.
+    pub(crate) websocket_origins: Vec<String>,
 }
 
 #[derive(rust_embed::RustEmbed)]
@@ -194,7 +196,7 @@ fn http1() -> hyper::server::conn::http1::Builder {
 async fn refuse_plain(stream: TcpStream) {
     let service = hyper::service::service_fn(|_: Request<hyper::body::Incoming>| async {
         let detail = "This port speaks HTTPS and WSS only: use https:// or wss:// in the URL.";
-        let mut response = bad_request(StatusCode::BAD_REQUEST, detail);
+        let mut response = bad_request(detail);
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(header::CONNECTION, close);
         Ok::<_, std::convert::Infallible>(response)
@@ -242,10 +244,14 @@ impl Surface {
     }
 
     fn upgrade(&self, mut request: Request<Body>, peer: Peer, room: Arc<Room>) -> Response {
+        if !self.may_open_socket(request.headers()) {
+            let detail = "Pages of this origin may not open a WebSocket here.";
+            return refusal(StatusCode::FORBIDDEN, "10010", "Not authorized", detail);
+        }
         let origin = origin(&request, peer);
         let (response, upgrade) = match websocket::accept(&mut request) {
             Ok(accepted) => accepted,
-            Err(detail) => return bad_request(StatusCode::BAD_REQUEST, detail),
+            Err(detail) => return bad_request(detail),
         };
         let socket = SocketId(NEXT_SOCKET.fetch_add(1, Ordering::Relaxed));
         let inputs = self.inputs.clone();
@@ -257,6 +263,17 @@ impl Surface {
             drop(room);
         });
         response
+    }
+
+    /// Tells whether whoever asks for a WebSocket is a page of an origin that may have one, or no page at all.
+    fn may_open_socket(&self, headers: &HeaderMap) -> bool {
+        let mut origins = headers.get_all(header::ORIGIN).iter();
+        self.websocket_origins.is_empty()
+            || origins.all(|origin| {
+                let allowed =
+                    |allowed: &String| origin.as_bytes().eq_ignore_ascii_case(allowed.as_bytes());
+                self.websocket_origins.iter().any(allowed)
+            })
     }
 
     fn page(&self, path: &str, headers: &HeaderMap) -> Option<Response> {
@@ -288,8 +305,12 @@ fn origin(request: &Request<Body>, peer: Peer) -> Origin {
     }
 }
 
-fn bad_request(status: StatusCode, detail: &str) -> Response {
-    let error = json!({"code": "10015", "title": "Bad Request", "detail": detail});
+fn bad_request(detail: &str) -> Response {
+    refusal(StatusCode::BAD_REQUEST, "10015", "Bad Request", detail)
+}
+
+fn refusal(status: StatusCode, code: &str, title: &str, detail: &str) -> Response {
+    let error = json!({"code": code, "title": title, "detail": detail});
     (status, axum::Json(json!({"errors": [error]}))).into_response()
 }
 

@@ -328,6 +328,7 @@ impl Node {
             tls: tls.clone(),
             proxies: TrustedProxies::new(config.trusted_proxies.clone()),
             max_connections_per_source: config.max_connections_per_source,
+            websocket_origins: config.websocket_origins.clone(),
         };
         let (stop_http, http_stopping) = watch::channel(false);
         tokio::spawn(http::serve(listener, Arc::new(surface), http_stopping));

@@ -5,6 +5,7 @@ mod support;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use support::http::Http;
+use support::installation::Installation;
 use support::phone::{ANSWER, Heard, OFFER, Phone, call};
 use support::process::Server;
 use support::{raise_file_limit, soon};
@@ -640,4 +641,33 @@ async fn many_sessions_of_one_credential_are_bounded() {
     assert_eq!(refused["error"]["code"], -32001, "{refused}");
     join_all(phones.iter_mut().map(Phone::expect_undisturbed)).await;
     server.phone(0, 1).await.expect_undisturbed().await;
+}
+
+#[tokio::test]
+async fn pages_of_other_origins_get_no_socket_where_the_operator_says_so() {
+    let installation = Installation::new("websocket_origins = [\"https://app.example\"]\n");
+    let (server, _) = installation.start("ops@acme.example");
+    for (origin, status) in [
+        (None, 101),
+        (Some("https://app.example"), 101),
+        (Some("https://evil.example"), 403),
+        (Some("null"), 403),
+        (Some("https://app.example.evil.example"), 403),
+    ] {
+        let mut headers = vec![
+            ("Upgrade", "websocket"),
+            ("Connection", "Upgrade"),
+            ("Sec-WebSocket-Version", "13"),
+            ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+            // Whatever cookies come along.
+            ("Cookie", "__Host-ringtrip_session=x"),
+        ];
+        headers.extend(origin.map(|origin| ("Origin", origin)));
+        let mut http = Http::connect(server.http).await;
+        let response = http.request("GET", "/", &headers, None).await;
+        assert_eq!(response.status, status, "{origin:?}");
+        if status == 403 {
+            assert_eq!(response.envelope(403), "10010");
+        }
+    }
 }

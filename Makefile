@@ -64,7 +64,7 @@ test-rust: build-needs test-needs web
 # What touches the database runs once more, on Postgres: the suites of the store and of the API, and of the other
 # tests those that are named after Postgres or look at query plans.
 ON_POSTGRES := $(filter-out group_commit,$(basename $(notdir $(wildcard crates/store/tests/*.rs)))) v2
-NAMED_POSTGRES := idempotency kill9 operations postgres_outage webhooks
+NAMED_POSTGRES := idempotency kill9 operations postgres_outage webhook_courier
 .PHONY: test-postgres test-postgres-suites test-postgres-named
 test-postgres: test-postgres-suites test-postgres-named
 test-postgres-suites: build-needs postgres-needs web

@@ -97,6 +97,22 @@ impl Deed {
     }
 }
 
+impl Deed {
+    /// What is done by whoever is answered again with what a create made, where that holds a secret.
+    fn as_reading(&self) -> Option<Self> {
+        let secret = ["api_key"]
+            .into_iter()
+            .chain(SECRET.iter().filter_map(|route| route.split('/').nth(2)));
+        let is_secret = secret.map(singular).any(|kind| kind == self.resource_type);
+        is_secret.then(|| Self {
+            action: "read".to_owned(),
+            resource_type: self.resource_type.clone(),
+            resource_id: None,
+            reads: true,
+        })
+    }
+}
+
 /// Turns the segment of a path into the word for one of those things.
 fn singular(resource: &str) -> String {
     match (resource.strip_suffix("ies"), resource.strip_suffix('s')) {
@@ -155,16 +171,14 @@ pub(crate) async fn around(State(api): State<Api>, request: Request, next: Next)
     let trail = Trail::new(deed.action.clone(), source, now);
     let response = Arc::clone(&trail).cover(next.run(request)).await;
     if response.headers().contains_key(IDEMPOTENT_REPLAYED) {
-        // What was made was told of when it was made; its secrets are read once more.
-        let reading = Trail::new("read", source, now);
-        if let Some((account, actor)) = trail.actor() {
+        // What was made was told of when it was made. Its secrets are read once more.
+        if let Some((account, actor)) = trail.actor()
+            && let Some(deed) = deed.as_reading()
+        {
+            let reading = Trail::new(deed.action.clone(), source, now);
             reading.identify(*account, actor.clone());
+            conclude(&api, &reading, deed, response.status(), now);
         }
-        let deed = Deed {
-            action: "read".to_owned(),
-            ..deed
-        };
-        conclude(&api, &reading, deed, response.status(), now);
     } else {
         conclude(&api, &trail, deed, response.status(), now);
     }

@@ -109,12 +109,21 @@ fn looks_at_keys(method: &Method, path: &str) -> bool {
     } else {
         method.as_str()
     };
-    ROUTES.iter().any(|route| {
+    let fits = |template: &str| {
         let fits = |(wanted, actual): (&str, &str)| wanted.starts_with('{') || wanted == actual;
-        route.access == Access::Key
-            && route.method == method
-            && route.path.split('/').count() == path.split('/').count()
-            && route.path.split('/').zip(path.split('/')).all(fits)
+        template.split('/').count() == path.split('/').count()
+            && template.split('/').zip(path.split('/')).all(fits)
+    };
+    // What is spelled out wins over what stands in braces, whatever the method.
+    let fitting = ROUTES
+        .iter()
+        .map(|route| route.path)
+        .filter(|path| fits(path));
+    let Some(template) = fitting.min_by_key(|path| path.matches('{').count()) else {
+        return false;
+    };
+    ROUTES.iter().any(|route| {
+        route.path == template && route.method == method && route.access == Access::Key
     })
 }
 

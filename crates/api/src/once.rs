@@ -168,10 +168,10 @@ impl Once {
             Ok(made) => Ok(Made::Now(show(made))),
             // Maybe another node was faster, or an attempt whose outcome nobody knew, or whose client went away,
             // has come to its end: then its row may stand in the way as one of that name.
-            Err(error) => {
-                let repeated = api.store().repeated(&create, api.now()).await?;
-                repeated.map_or(Err(error), again)
-            }
+            Err(error) => match api.store().repeated(&create, api.now()).await {
+                Ok(Some(repeated)) => again(repeated),
+                Ok(None) | Err(_) => Err(error),
+            },
         }
     }
 }

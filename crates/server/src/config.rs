@@ -344,10 +344,20 @@ impl Config {
     /// Returns it without the secrets in it, for people to look at.
     pub(crate) fn without_secrets(&self) -> Self {
         let mut shown = self.clone();
-        if let Ok(mut url) = shown.database_url.parse::<url::Url>()
-            && url.password().is_some()
-            && url.set_password(Some("***")).is_ok()
-        {
+        let Ok(mut url) = shown.database_url.parse::<url::Url>() else {
+            return shown;
+        };
+        let pairs: Vec<_> = url.query_pairs().into_owned().collect();
+        let in_query = pairs.iter().any(|(key, _)| key == "password");
+        if in_query {
+            let hidden = pairs.into_iter().map(|(key, value)| match key.as_str() {
+                "password" => (key, "***".to_owned()),
+                _ => (key, value),
+            });
+            url.query_pairs_mut().clear().extend_pairs(hidden);
+        }
+        let in_front = url.password().is_some() && url.set_password(Some("***")).is_ok();
+        if in_query || in_front {
             shown.database_url = url.into();
         }
         shown
@@ -469,6 +479,10 @@ mod tests {
         assert_eq!(
             shown(url),
             "postgres://ann:***@db.example:5433/ringtrip?sslmode=require"
+        );
+        assert_eq!(
+            shown("postgres://ann@db.example/x?password=secret&sslmode=require"),
+            "postgres://ann@db.example/x?password=***&sslmode=require"
         );
         for plain in ["postgres://ann@db.example/x", "sqlite://data/ringtrip.db"] {
             assert_eq!(shown(plain), plain);

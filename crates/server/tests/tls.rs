@@ -166,6 +166,7 @@ async fn connect_from(source: [u8; 4], server: SocketAddr) -> TcpStream {
 #[tokio::test]
 async fn handshakes_of_a_source_are_bounded() {
     let (authority, _installation, server, key) = start();
+    support::raise_file_limit();
     // Whoever says nothing at all takes no place, however many they are.
     let mut silent = Vec::new();
     for source in 3..8 {

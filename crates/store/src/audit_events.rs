@@ -75,7 +75,7 @@ impl Store {
                 .unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *notes)
         };
-        // Accounts are taken in one order by all who take several.
+        // Whoever tells of several accounts takes them in one order.
         events.sort_by_key(|event| event.account);
         let uses = self.inner.key_uses.take();
         if events.is_empty() && uses.is_empty() {

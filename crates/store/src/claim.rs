@@ -114,6 +114,8 @@ async fn keep(options: PgConnectOptions, mut conn: PgConnection, tell: watch::Se
             continue;
         }
         tracing::warn!("the connection that claims the database is lost");
+        // Postgres gives the lock back once it learns that nobody holds on to the connection.
+        drop(conn);
         conn = loop {
             match take(&options, LINGERING_AFTER_OUTAGE).await {
                 Ok(conn) => break conn,

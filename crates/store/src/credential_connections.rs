@@ -341,13 +341,10 @@ pub(crate) fn read(row: &Row, inner: &Inner) -> Result<CredentialConnection, Sto
         column: "password",
         id: &id,
     };
+    let key_id = columns.get("encryption_key_id")?;
     let password = inner
-        .open_text(
-            place,
-            columns.get("encryption_key_id")?,
-            columns.get("password")?,
-        )
-        .ok_or_else(|| columns.unsealable("password"))?;
+        .open_text(place, key_id, columns.get("password")?)
+        .ok_or_else(|| inner.unopened(columns, "password", key_id))?;
     let mut settings: ConnectionSettings = serde_json::from_str(columns.get("settings")?)
         .map_err(|_| columns.malformed("settings"))?;
     settings.active = columns.get("active")?;

@@ -117,6 +117,7 @@ use self::db::{Conn, Content, ListPlaces, Location, Pool, Snapshot, Turns};
 use self::encryption_keys::RegisteredKey;
 use self::idempotency_keys::Note;
 use self::identify::UserName;
+use self::row::Columns;
 use self::seal::{EncryptionKey, KeyRing, Place, Sealed, Sealer};
 use self::writer::{Kind, Link, Work, Writer};
 
@@ -429,6 +430,15 @@ impl Inner {
             sealer = self.meet_unknown_key(key_id)?;
         }
         sealer.open(place, key_id, sealed)
+    }
+
+    /// Says why a value could not be opened.
+    fn unopened(&self, columns: Columns<'_>, column: &'static str, key_id: &str) -> StoreError {
+        if self.sealer().knows(key_id) {
+            columns.unsealable(column)
+        } else {
+            columns.key_missing(key_id)
+        }
     }
 
     /// Opens a sealed text; nothing if it is not ours for this place.

@@ -152,6 +152,19 @@ pub(crate) async fn take_password_reset(
     token: HashedToken,
     now: Timestamp,
 ) -> Result<Option<UserId>, StoreError> {
+    let user: Option<String> = db::query_scalar(
+        "SELECT user_id FROM one_time_links WHERE token = $1 AND purpose = 'password_reset'",
+    )
+    .bind(token.as_bytes().to_vec())
+    .fetch_optional(conn)
+    .await
+    .map_err(StoreError::while_doing(TAKING))?;
+    let Some(user) = user.and_then(|user| user.parse().ok()) else {
+        return Ok(None);
+    };
+    if !users::hold_account(conn, TAKING, user).await? {
+        return Ok(None);
+    }
     let row = db::query(
         "DELETE FROM one_time_links
          WHERE token = $1 AND purpose = 'password_reset' AND expires_at > $2 RETURNING user_id",

@@ -97,6 +97,9 @@ impl Store {
             ENDING,
             move |conn| {
                 Box::pin(async move {
+                    if !users::hold_account(conn, ENDING, user).await? {
+                        return Ok(None);
+                    }
                     let row = db::query(
                         "DELETE FROM portal_sessions WHERE id = $1 AND user_id = $2 RETURNING *",
                     )
@@ -197,6 +200,9 @@ pub(crate) async fn begin(
     now: Timestamp,
 ) -> Result<Option<SignedIn>, StoreError> {
     let failed = StoreError::while_doing(BEGINNING);
+    if !users::hold_account(conn, BEGINNING, user).await? {
+        return Ok(None);
+    }
     let row = db::query("UPDATE users SET last_sign_in_at = $2 WHERE id = $1 RETURNING *")
         .bind(user.to_string())
         .bind(now.as_micros())

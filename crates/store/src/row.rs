@@ -92,6 +92,11 @@ impl<'r> Columns<'r> {
         )
     }
 
+    /// The key that sealed a value is not in the key file, where it may still come.
+    pub(crate) fn key_missing(self, id: &str) -> StoreError {
+        StoreError::corrupt(self.doing, Corruption::KeyMissing { id: id.to_owned() })
+    }
+
     pub(crate) const fn unsealable(self, column: &'static str) -> StoreError {
         StoreError::corrupt(
             self.doing,

@@ -303,6 +303,12 @@ impl Wanted<'_> {
         use StatusFilter::{AllBut, Only};
         use TelephonyCredentialStatus::{Active, Expired, Inactive};
         let mut query = QueryBuilder::new("SELECT ");
+        let few = i64::try_from(NARROW).unwrap_or(i64::MAX);
+        // Where few are active, they are counted themselves.
+        if status == Only(Active) {
+            query.push("CASE WHEN few.n <= ").push_bind(few);
+            query.push(" THEN few.n ELSE ");
+        }
         let (counted, sign): (&[_], _) = match status {
             Only(Inactive) => (&[Inactive], " + "),
             Only(Expired) => (&[Expired], " + "),
@@ -333,6 +339,15 @@ impl Wanted<'_> {
             };
             wanted.narrow(&mut query);
             query.push(")");
+        }
+        if status == Only(Active) {
+            query.push(" END FROM (SELECT (SELECT COUNT(*) FROM (SELECT 1 AS one");
+            self.active_without_end(&mut query);
+            query.push(" LIMIT ").push_bind(few.saturating_add(1));
+            query.push(") AS a) + (SELECT COUNT(*) FROM (SELECT 1 AS one");
+            self.active_before_end(&mut query);
+            query.push(" LIMIT ").push_bind(few.saturating_add(1));
+            query.push(") AS b) AS n) AS few");
         }
         query
     }

@@ -356,6 +356,23 @@ async fn keep_an_owner(
     )))
 }
 
+/// Takes the account of a person; false if the person is gone.
+pub(crate) async fn hold_account(
+    conn: &mut Conn,
+    doing: &'static str,
+    user: UserId,
+) -> Result<bool, StoreError> {
+    let account: Option<String> = db::query_scalar("SELECT account_id FROM users WHERE id = $1")
+        .bind(user.to_string())
+        .fetch_optional(conn)
+        .await
+        .map_err(StoreError::while_doing(doing))?;
+    match account.and_then(|account| account.parse().ok()) {
+        Some(account) => accounts::hold(conn, doing, account).await.map(|()| true),
+        None => Ok(false),
+    }
+}
+
 /// Sets a password. Whatever was proved by the old one is worth nothing any more.
 async fn set_password(
     conn: &mut Conn,
@@ -364,15 +381,9 @@ async fn set_password(
     now: Timestamp,
 ) -> Result<Option<User>, StoreError> {
     let failed = StoreError::while_doing(CHANGING);
-    let account: Option<String> = db::query_scalar("SELECT account_id FROM users WHERE id = $1")
-        .bind(user.to_string())
-        .fetch_optional(conn)
-        .await
-        .map_err(failed)?;
-    let Some(account) = account.and_then(|account| account.parse().ok()) else {
+    if !hold_account(conn, CHANGING, user).await? {
         return Ok(None);
-    };
-    accounts::hold(conn, CHANGING, account).await?;
+    }
     let row =
         db::query("UPDATE users SET password = $2, updated_at = $3 WHERE id = $1 RETURNING *")
             .bind(user.to_string())

@@ -120,6 +120,7 @@ impl Store {
             RESENDING,
             move |conn| {
                 Box::pin(async move {
+                    accounts::hold(conn, RESENDING, account).await?;
                     db::query(
                         "UPDATE webhook_deliveries
                          SET resend = TRUE, tries = 0, finished_at = NULL, queued_at = $3

@@ -93,5 +93,5 @@ async fn find(
     let seed = inner.open_bytes(place(&account), key_id, columns.get("seed")?);
     seed.and_then(WebhookKey::from_seed)
         .map(Some)
-        .ok_or_else(|| columns.unsealable("seed"))
+        .ok_or_else(|| inner.unopened(columns, "seed", key_id))
 }

@@ -357,13 +357,20 @@ impl Task {
             self.counters
                 .requests
                 .fetch_add(batch.len() as u64, Ordering::Relaxed);
-            match self.carry_out(&mut batch).await {
+            let mut concluded = Vec::with_capacity(batch.len());
+            let result = self.carry_out(&mut batch, &mut concluded).await;
+            let fate = if result.is_ok() {
+                Fate::Committed
+            } else {
+                Fate::Failed
+            };
+            match result {
                 Ok(()) => {
                     self.counters.commits.fetch_add(1, Ordering::Relaxed);
                 }
                 Err(error) => {
                     tracing::error!(%error, "a batch of writes failed");
-                    self.link.give_up();
+                    self.link.give_up().await;
                     // Those that wait would only wait as long again for the same fault. There may be
                     // room for small ones where there was none for a large one.
                     batch.clear();
@@ -372,6 +379,10 @@ impl Task {
                         while self.requests.try_recv().is_ok() {}
                     }
                 }
+            }
+            // Last: what somebody sends who has heard of a fault does not go with those that waited during it.
+            for conclude in concluded {
+                conclude(fate);
             }
         }
         self.link.close().await;
@@ -403,27 +414,22 @@ impl Task {
         !batch.is_empty()
     }
 
-    /// Carries out a batch in one transaction. On error nothing of it is kept, and everybody whose
-    /// request was begun has been told; dropping the others tells them.
-    async fn carry_out(&mut self, batch: &mut Vec<Request>) -> Result<(), sqlx::Error> {
+    /// Carries out a batch in one transaction. Who was begun is in `concluded`, to be told what became of it;
+    /// dropping the others tells them. On error nothing of the batch is kept.
+    async fn carry_out(
+        &mut self,
+        batch: &mut Vec<Request>,
+        concluded: &mut Vec<Conclude>,
+    ) -> Result<(), sqlx::Error> {
         let mut held = self.link.hold().await?;
         let conn = held.conn();
-        let mut concluded = Vec::with_capacity(batch.len());
-        let result = match statements(conn, batch, &mut concluded).await {
+        let result = match statements(conn, batch, concluded).await {
             Ok(()) => execute(conn, "COMMIT").await,
             Err(error) => Err(error),
-        };
-        let fate = if result.is_ok() {
-            Fate::Committed
-        } else {
-            Fate::Failed
         };
         if result.is_err() {
             // The failure may have ended the transaction already.
             let _ = execute(conn, "ROLLBACK").await;
-        }
-        for conclude in concluded {
-            conclude(fate);
         }
         result
     }
@@ -503,10 +509,15 @@ impl Link {
         }
     }
 
-    /// Drops a connection that has failed; the next batch gets a new one.
-    fn give_up(&mut self) {
+    /// Closes a connection that has failed; the next batch gets a new one, which finds no lock of the old one.
+    async fn give_up(&mut self) {
         match self {
-            Self::File { conn, .. } => *conn = None,
+            Self::File { conn, .. } => {
+                if let Some(conn) = conn.take() {
+                    // It has failed, so nothing of it is missed.
+                    let _ = conn.close().await;
+                }
+            }
             // The connection is the database.
             Self::Memory(_) => {}
         }

@@ -496,7 +496,7 @@ fn is_host(host: &str) -> bool {
         !label.is_empty()
             && label
                 .chars()
-                .all(|c| c.is_alphanumeric() || matches!(c, '-' | '_'))
+                .all(|c| c.is_ascii_alphanumeric() || !c.is_ascii() || matches!(c, '-' | '_'))
     };
     // What ends with a number is an address.
     let ends_with_number = labels
@@ -629,6 +629,7 @@ mod tests {
             "https://[::1]:8443/",
             "http://127.0.0.1:8080/hooks?a=b@c",
             "https://hooks.example.:443",
+            "https://हिन्दी.example/",
         ] {
             assert!(
                 faults(|s| s.webhook_event_url = Some(good.to_owned())).is_empty(),

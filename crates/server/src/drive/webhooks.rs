@@ -14,7 +14,7 @@ use ringtrip_model::{
     AccountId, CredentialConnection, CredentialConnectionId, Generator, LegId, Time, Timestamp,
     WebhookAnswer, WebhookAttempt, WebhookDeliveryId, WebhookError, WebhookEventId,
 };
-use ringtrip_store::{NewWebhook, Store, StoreError, ToldEvent, ToldStep};
+use ringtrip_store::{Corruption, NewWebhook, Store, StoreError, ToldEvent, ToldStep};
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::clock::Clock;
@@ -194,8 +194,8 @@ impl Task {
             let key = (event.account, event.connection);
             if let Entry::Vacant(unknown) = connections.entry(key) {
                 let connection = match store.credential_connection(key.0, key.1).await {
-                    // The log goes on; what cannot be read today cannot be read tomorrow.
-                    Err(error @ StoreError::Corrupt { .. }) => {
+                    // The log goes on without what cannot be read for ever.
+                    Err(error) if is_for_ever(&error) => {
                         tracing::error!(
                             connection = %key.1, %error,
                             "a connection cannot be read, so nobody is told of its calls"
@@ -370,6 +370,15 @@ struct Sender {
     metrics: Arc<Metrics>,
 }
 
+/// Tells whether what cannot be read today cannot be read tomorrow either. A key that is missing may come: after
+/// a rotation on another machine the key file is still to be copied.
+fn is_for_ever(error: &StoreError) -> bool {
+    match error {
+        StoreError::Corrupt { cause, .. } => !matches!(cause, Corruption::KeyMissing { .. }),
+        _ => false,
+    }
+}
+
 /// An attempt without a place to send to.
 fn nowhere(at: Timestamp) -> WebhookAttempt {
     WebhookAttempt {
@@ -403,7 +412,7 @@ impl Sender {
                 Ok(Some(result)) => break result,
                 // It was forgotten while it waited.
                 Ok(None) => return Outcome::Pointless,
-                Err(error) if error.is_unavailable() => {
+                Err(error) if !is_for_ever(&error) => {
                     tracing::warn!(%error, "a webhook waits for the store");
                     tokio::time::sleep(STORE_PAUSE).await;
                 }
@@ -456,7 +465,7 @@ impl Sender {
         };
         let Ok(body) = webhook::body(&content, attempt.attempt, url) else {
             tracing::error!(webhook = attempt.number, "a stored webhook is not JSON");
-            return Ok(None);
+            return Ok(Some((Outcome::Pointless, tried)));
         };
         let timestamp = tried.started_at.as_secs();
         let headers = [

@@ -24,6 +24,7 @@ const POSTGRES_CONNECTIONS: u32 = 8;
 /// A connection to Postgres that was idle for longer is tried before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
+const OPEN: &str = "a snapshot is open until it is gone";
 /// How many accounts are remembered before it is looked which of them nobody waits for any more.
 const TURNS: usize = 1024;
 
@@ -97,9 +98,9 @@ impl ListPlaces {
         let begun = async {
             let of_account = self.accounts.take(account).await?;
             let of_all = in_time(Arc::clone(&self.all).acquire_owned()).await?;
+            let conn = pool.begin_reading().await?;
             Ok(Snapshot {
-                conn: pool.begin_reading().await?,
-                _places: [of_account, of_all],
+                open: Some((conn, [of_account, of_all])),
             })
         };
         begun.await.map_err(StoreError::while_doing(doing))
@@ -109,15 +110,32 @@ impl ListPlaces {
 /// A transaction that reads: all it sees is of one instant.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
-    // Before the places: it ends first.
-    conn: Conn,
-    _places: [OwnedSemaphorePermit; 2],
+    /// There until it ends.
+    open: Option<(Conn, [OwnedSemaphorePermit; 2])>,
 }
 
 impl Snapshot {
     /// Ends it.
-    pub(crate) async fn end(self) -> Result<(), sqlx::Error> {
-        self.conn.rollback().await
+    pub(crate) async fn end(mut self) -> Result<(), sqlx::Error> {
+        match self.open.take() {
+            Some((conn, _places)) => conn.rollback().await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whoever asked is gone. The database may still be at work: the places are free when it has ended.
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        if let Some((conn, places)) = self.open.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(async move {
+                // What fails here has ended, too.
+                let _ = conn.rollback().await;
+                drop(places);
+            });
+        }
     }
 }
 
@@ -125,23 +143,26 @@ impl Deref for Snapshot {
     type Target = Conn;
 
     fn deref(&self) -> &Conn {
-        &self.conn
+        &self.open.as_ref().expect(OPEN).0
     }
 }
 
 impl DerefMut for Snapshot {
     fn deref_mut(&mut self) -> &mut Conn {
-        &mut self.conn
+        &mut self.open.as_mut().expect(OPEN).0
     }
 }
 
 /// A transaction that writes to Postgres. One at a time does so for an account: its row counts what it has, so
 /// whoever writes waits for whoever does, and waiting here instead of in Postgres keeps nobody from tidying up
 /// the page of that row, which has a new version after each of them.
+///
+/// It begins with its first statement: whoever waits for a turn keeps no connection from others meanwhile.
 #[derive(Debug)]
 pub(crate) struct Writing {
     // Before the turn: it ends first.
-    transaction: Transaction<'static, Postgres>,
+    transaction: Option<Transaction<'static, Postgres>>,
+    pool: PgPool,
     turns: Turns,
     turn: Option<OwnedSemaphorePermit>,
 }
@@ -171,28 +192,40 @@ impl Conn {
             Self::SqliteTransaction(conn) => Engine::Sqlite(conn),
             Self::PostgresPooled(conn) => Engine::Postgres(conn),
             Self::PostgresTransaction(conn) => Engine::Postgres(conn),
-            Self::PostgresWriting(conn) => Engine::Postgres(&mut conn.transaction),
+            Self::PostgresWriting(conn) => {
+                let transaction = conn.transaction.as_mut();
+                Engine::Postgres(transaction.expect("every statement makes the connection ready"))
+            }
         }
+    }
+
+    /// Begins a transaction that has not begun.
+    pub(crate) async fn ready(&mut self) -> Result<(), sqlx::Error> {
+        if let Self::PostgresWriting(conn) = self
+            && conn.transaction.is_none()
+        {
+            conn.transaction = Some(conn.pool.begin().await?);
+        }
+        Ok(())
     }
 
     /// Takes an account's row for the rest of the transaction; false if there is none. SQLite has one writer,
     /// who has everything.
     pub(crate) async fn hold(&mut self, account: AccountId) -> Result<bool, sqlx::Error> {
-        let Self::PostgresWriting(Writing {
-            transaction,
-            turns,
-            turn,
-        }) = self
-        else {
+        let Self::PostgresWriting(Writing { turns, turn, .. }) = self else {
             return Ok(true);
         };
         // Nobody waits for a second turn: that could be for ever.
         if turn.is_none() {
             *turn = Some(turns.take(account).await?);
         }
+        self.ready().await?;
+        let Engine::Postgres(conn) = self.engine() else {
+            return Ok(true);
+        };
         let found = sqlx::query("SELECT 1 FROM accounts WHERE id = $1 FOR NO KEY UPDATE")
             .bind(account.to_string())
-            .fetch_optional(&mut **transaction)
+            .fetch_optional(conn)
             .await?;
         Ok(found.is_some())
     }
@@ -202,7 +235,10 @@ impl Conn {
         match self {
             Self::SqliteTransaction(conn) => conn.commit().await,
             Self::PostgresTransaction(conn) => conn.commit().await,
-            Self::PostgresWriting(conn) => conn.transaction.commit().await,
+            Self::PostgresWriting(conn) => match conn.transaction {
+                Some(transaction) => transaction.commit().await,
+                None => Ok(()),
+            },
             Self::Sqlite(_) | Self::SqlitePooled(_) | Self::PostgresPooled(_) => Ok(()),
         }
     }
@@ -212,7 +248,10 @@ impl Conn {
         match self {
             Self::SqliteTransaction(conn) => conn.rollback().await,
             Self::PostgresTransaction(conn) => conn.rollback().await,
-            Self::PostgresWriting(conn) => conn.transaction.rollback().await,
+            Self::PostgresWriting(conn) => match conn.transaction {
+                Some(transaction) => transaction.rollback().await,
+                None => Ok(()),
+            },
             Self::Sqlite(_) | Self::SqlitePooled(_) | Self::PostgresPooled(_) => Ok(()),
         }
     }
@@ -251,7 +290,8 @@ impl Pool {
         match self {
             Self::Sqlite(pool) => pool.begin().await.map(Conn::SqliteTransaction),
             Self::Postgres(pool, turns) => Ok(Conn::PostgresWriting(Writing {
-                transaction: pool.begin().await?,
+                transaction: None,
+                pool: pool.clone(),
                 turns: turns.clone(),
                 turn: None,
             })),
@@ -334,6 +374,9 @@ pub(crate) async fn postgres_pool(options: PgConnectOptions) -> Result<PgPool, s
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+    use std::task::Poll;
+
     use ringtrip_model::Generator;
 
     use super::*;
@@ -348,22 +391,23 @@ mod tests {
         let mut rng = Generator::from_seed([1; 32]);
         let [alice, bob, carol] = [(); 3].map(|()| AccountId::generate(&mut rng));
         let list = |account| Box::pin(places.snapshot(&pool, "testing", account));
-        let first = list(alice).await.unwrap();
-        let mut second = list(alice);
-        let waits = std::future::poll_fn(|cx| {
-            std::task::Poll::Ready(second.as_mut().poll(cx).is_pending())
-        });
-        assert!(waits.await, "one list of an account at a time");
-        let other = list(bob).await.unwrap();
-        let mut third = list(carol);
-        let waits =
-            std::future::poll_fn(|cx| std::task::Poll::Ready(third.as_mut().poll(cx).is_pending()));
-        assert!(waits.await, "two lists of four connections");
-        let readers = [pool.acquire().await.unwrap(), pool.acquire().await.unwrap()];
-        other.end().await.unwrap();
+        let begun = [list(alice).await.unwrap(), list(alice).await.unwrap()];
+        let mut third = list(alice);
+        let waits = poll_fn(|cx| Poll::Ready(third.as_mut().poll(cx).is_pending()));
+        assert!(waits.await, "two lists of an account at a time");
+        let [one, two] = [list(bob).await.unwrap(), list(bob).await.unwrap()];
+        let mut fifth = list(carol);
+        let waits = poll_fn(|cx| Poll::Ready(fifth.as_mut().poll(cx).is_pending()));
+        assert!(waits.await, "four lists of eight connections");
+        let mut readers = Vec::new();
+        for _ in 0..4 {
+            readers.push(pool.acquire().await.unwrap());
+        }
+        // One that ends, and those that nobody waits for any more.
+        one.end().await.unwrap();
+        fifth.await.unwrap().end().await.unwrap();
+        drop((two, begun));
         third.await.unwrap().end().await.unwrap();
-        first.end().await.unwrap();
-        second.await.unwrap().end().await.unwrap();
         drop(readers);
         pool.close().await;
     }

@@ -28,7 +28,7 @@ use crate::error::OpenError;
 
 /// Longest wait for a lock that another process holds, and for a free connection.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
-const READERS: u32 = 4;
+const READERS: u32 = 8;
 
 /// Where the tables are kept.
 #[derive(Debug, Clone)]
@@ -167,7 +167,8 @@ pub(crate) async fn content(conn: &mut Conn) -> Result<Content, sqlx::Error> {
         Engine::Postgres(_) => {
             // What an extension brings along is nobody's content.
             "SELECT CAST(c.relname AS TEXT) FROM pg_class AS c
-             WHERE c.relkind IN ('r', 'p') AND c.relnamespace = CAST(current_schema() AS REGNAMESPACE)
+             WHERE c.relkind IN ('r', 'p') AND c.relnamespace =
+                   (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
                AND NOT EXISTS (SELECT 1 FROM pg_depend AS d
                    WHERE d.classid = CAST('pg_class' AS REGCLASS) AND d.objid = c.oid AND d.deptype = 'e')"
         }
@@ -251,12 +252,10 @@ pub(crate) async fn migrate_to(
         Engine::Sqlite(conn) => migrator(|change| change.sqlite).run(conn).await,
         Engine::Postgres(conn) => {
             // A change of a large table takes as long as it takes.
-            conn.execute("SET statement_timeout = 0; SET lock_timeout = 0")
-                .await?;
-            let changed = migrator(|change| change.postgres).run(&mut *conn).await;
-            conn.execute("RESET statement_timeout; RESET lock_timeout")
-                .await?;
-            changed
+            conn.execute("SET statement_timeout = 0").await?;
+            migrator(|change| change.postgres).run(&mut *conn).await?;
+            conn.execute("RESET statement_timeout").await?;
+            Ok(())
         }
     }
 }

@@ -95,7 +95,10 @@ impl Done {
 
 macro_rules! run {
     ($self:ident, $conn:ident, $query:ident, $link:ident => $sqlite:expr, $postgres:expr) => {
-        match $conn.engine() {
+        match {
+            $conn.ready().await?;
+            $conn.engine()
+        } {
             Engine::Sqlite($link) => {
                 let $query = sqlx::query_with::<Sqlite, _>(
                     $self.sql,

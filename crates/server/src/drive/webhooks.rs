@@ -373,10 +373,7 @@ struct Sender {
 /// Tells whether what cannot be read today cannot be read tomorrow either. A key that is missing may come: after
 /// a rotation on another machine the key file is still to be copied.
 fn is_for_ever(error: &StoreError) -> bool {
-    match error {
-        StoreError::Corrupt { cause, .. } => !matches!(cause, Corruption::KeyMissing { .. }),
-        _ => false,
-    }
+    matches!(error, StoreError::Corrupt { cause, .. } if !matches!(cause, Corruption::KeyMissing { .. }))
 }
 
 /// An attempt without a place to send to.

@@ -95,9 +95,7 @@ impl Deed {
             reads,
         })
     }
-}
 
-impl Deed {
     /// What is done by whoever is answered again with what a create made, where that holds a secret.
     fn as_reading(&self) -> Option<Self> {
         let secret = ["api_key"]

@@ -1,5 +1,4 @@
 //! Stopping while calls go on.
-#![expect(clippy::unwrap_used, reason = "what a test prepares must succeed")]
 
 mod support;
 
@@ -7,44 +6,17 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use support::http::{Http, Rest};
 use support::installation::Installation;
-use support::phone::{OFFER, Phone, call};
-use support::process::Server;
+use support::phone::{OFFER, Phone, call, people};
 use support::soon;
-
-/// Makes credentials; returns their tokens and user names.
-async fn people(server: &Server, key: &str, count: usize) -> Vec<(String, String)> {
-    let mut rest = Rest::connect(server.http, key).await;
-    let body =
-        json!({"connection_name": "phones", "user_name": "phones1", "password": "hunter2hunter2"});
-    let connection = rest
-        .data("POST", "/v2/credential_connections", Some(&body))
-        .await;
-    let mut people = Vec::new();
-    for _ in 0..count {
-        let body = json!({"connection_id": connection["id"]});
-        let made = rest
-            .data("POST", "/v2/telephony_credentials", Some(&body))
-            .await;
-        let token = rest.token(made["id"].as_str().unwrap()).await;
-        people.push((token, made["sip_username"].as_str().unwrap().to_owned()));
-    }
-    people
-}
-
-async fn phone(server: &Server, (token, user): &(String, String)) -> Phone {
-    let mut phone = Phone::log_in(server.http, token).await;
-    phone.user.clone_from(user);
-    phone
-}
 
 #[tokio::test]
 async fn a_call_outlives_the_request_to_stop_and_nothing_new_begins() {
     let installation = Installation::new("");
     let (mut server, key) = installation.start("ops@acme.example");
-    let people = people(&server, &key, 3).await;
-    let mut alice = phone(&server, &people[0]).await;
-    let mut bob = phone(&server, &people[1]).await;
-    let mut idle = phone(&server, &people[2]).await;
+    let people = people(&mut Rest::connect(server.http, &key).await, 3, &json!({})).await;
+    let mut alice = Phone::of(server.http, &people[0]).await;
+    let mut bob = Phone::of(server.http, &people[1]).await;
+    let mut idle = Phone::of(server.http, &people[2]).await;
     let (mine, theirs) = call(&mut alice, &mut bob).await;
     server.signal(Signal::TERM);
 
@@ -115,9 +87,9 @@ async fn a_call_outlives_the_request_to_stop_and_nothing_new_begins() {
 async fn a_second_signal_ends_the_calls_now() {
     let installation = Installation::new("");
     let (mut server, key) = installation.start("ops@acme.example");
-    let people = people(&server, &key, 2).await;
-    let mut alice = phone(&server, &people[0]).await;
-    let mut bob = phone(&server, &people[1]).await;
+    let people = people(&mut Rest::connect(server.http, &key).await, 2, &json!({})).await;
+    let mut alice = Phone::of(server.http, &people[0]).await;
+    let mut bob = Phone::of(server.http, &people[1]).await;
     call(&mut alice, &mut bob).await;
     server.signal(Signal::TERM);
     let mut http = Http::connect(server.http).await;
@@ -133,9 +105,9 @@ async fn a_second_signal_ends_the_calls_now() {
 async fn calls_that_outlast_their_time_are_ended() {
     let installation = Installation::new("drain_timeout_secs = 1\n");
     let (mut server, key) = installation.start("ops@acme.example");
-    let people = people(&server, &key, 2).await;
-    let mut alice = phone(&server, &people[0]).await;
-    let mut bob = phone(&server, &people[1]).await;
+    let people = people(&mut Rest::connect(server.http, &key).await, 2, &json!({})).await;
+    let mut alice = Phone::of(server.http, &people[0]).await;
+    let mut bob = Phone::of(server.http, &people[1]).await;
     call(&mut alice, &mut bob).await;
     server.signal(Signal::TERM);
     assert_eq!(alice.event("telnyx_rtc.bye").await["causeCode"], 41);
@@ -146,8 +118,8 @@ async fn calls_that_outlast_their_time_are_ended() {
 async fn an_idle_node_stops_at_once_without_a_punt() {
     let installation = Installation::new("");
     let (mut server, key) = installation.start("ops@acme.example");
-    let people = people(&server, &key, 1).await;
-    let mut alice = phone(&server, &people[0]).await;
+    let people = people(&mut Rest::connect(server.http, &key).await, 1, &json!({})).await;
+    let mut alice = Phone::of(server.http, &people[0]).await;
     server.signal(Signal::TERM);
     let (frames, reason) = alice.until_closed().await;
     assert_eq!(frames, [] as [Value; 0]);

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use support::database::Database;
 use support::http::Rest;
-use support::phone::{OFFER, Phone, call};
+use support::phone::{OFFER, Phone, call, people};
 use support::process::Server;
 use support::receiver::{Received, Receiver};
 use support::site::Site;
@@ -314,31 +314,6 @@ async fn a_dead_endpoint_holds_up_no_other_connection() {
     assert_eq!(first["webhook"]["payload"]["connection_id"], other["id"]);
 }
 
-/// Makes two people who can call each other; returns their tokens and user names.
-async fn people(rest: &mut Rest, url: &str) -> Vec<(String, String)> {
-    let body = json!({
-        "connection_name": "phones", "user_name": "phones1", "password": "correct horse",
-        "webhook_event_url": url,
-    });
-    let path = "/v2/credential_connections";
-    let connection = rest.data("POST", path, Some(&body)).await;
-    let mut people = Vec::new();
-    for _ in 0..2 {
-        let body = json!({"connection_id": connection["id"]});
-        let path = "/v2/telephony_credentials";
-        let made = rest.data("POST", path, Some(&body)).await;
-        let token = rest.token(made["id"].as_str().unwrap()).await;
-        people.push((token, made["sip_username"].as_str().unwrap().to_owned()));
-    }
-    people
-}
-
-async fn phone(server: &Server, (token, user): &(String, String)) -> Phone {
-    let mut phone = Phone::log_in(server.http, token).await;
-    phone.user.clone_from(user);
-    phone
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_event_of_the_log_is_lost_by_kill_9() {
     lose_nothing_by_kill_9(Database::on_file()).await;
@@ -362,12 +337,17 @@ async fn lose_nothing_by_kill_9(database: Database) {
     let key = site.account("ops@acme.example");
     let mut server = site.serve();
     let mut rest = Rest::connect(server.http, &key).await;
-    let people = people(&mut rest, &receiver.url("/")).await;
+    let people = people(
+        &mut rest,
+        2,
+        &json!({"webhook_event_url": receiver.url("/")}),
+    )
+    .await;
     drop(rest);
     for round in 1..=ROUNDS {
         let calls = {
-            let mut alice = phone(&server, &people[0]).await;
-            let mut bob = phone(&server, &people[1]).await;
+            let mut alice = Phone::of(server.http, &people[0]).await;
+            let mut bob = Phone::of(server.http, &people[1]).await;
             // It ends with the server, in the middle of whatever it does.
             tokio::spawn(async move {
                 loop {

@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Message, protocol::WebSocketConfig};
 
+use super::http::Rest;
 use super::{Stream, soon};
 
 /// A browser's offer of one audio stream.
@@ -73,6 +74,13 @@ impl Phone {
     /// Returns the port of its own end; 0 if it did not connect by itself.
     pub(crate) const fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Logs in as one of the [`people`].
+    pub(crate) async fn of(server: SocketAddr, (token, user): &(String, String)) -> Self {
+        let mut phone = Self::log_in(server, token).await;
+        phone.user.clone_from(user);
+        phone
     }
 
     /// Connects and logs in by token.
@@ -245,4 +253,25 @@ pub(crate) async fn call(caller: &mut Phone, callee: &mut Phone) -> (String, Str
     assert_eq!(answered["result"]["message"], "CALL ANSWERED", "{answered}");
     caller.event("telnyx_rtc.answer").await;
     (name, rings)
+}
+
+/// Makes people who can call each other, under a connection of their own with more settings; returns their
+/// tokens and user names.
+pub(crate) async fn people(rest: &mut Rest, count: usize, more: &Value) -> Vec<(String, String)> {
+    let mut body =
+        json!({"connection_name": "phones", "user_name": "phones1", "password": "hunter2hunter2"});
+    for (key, value) in more.as_object().unwrap() {
+        body[key] = value.clone();
+    }
+    let path = "/v2/credential_connections";
+    let connection = rest.data("POST", path, Some(&body)).await;
+    let mut people = Vec::new();
+    for _ in 0..count {
+        let body = json!({"connection_id": connection["id"]});
+        let path = "/v2/telephony_credentials";
+        let made = rest.data("POST", path, Some(&body)).await;
+        let token = rest.token(made["id"].as_str().unwrap()).await;
+        people.push((token, made["sip_username"].as_str().unwrap().to_owned()));
+    }
+    people
 }

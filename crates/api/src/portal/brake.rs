@@ -23,6 +23,8 @@ const OF_SIGN_UPS: u32 = 10;
 const OF_SITE: u32 = 50;
 /// What is counted at once, of sign-ins and of sign-ups.
 const ROOM: usize = 50_000;
+/// How often room is sought when there is none: looking costs a flood nothing, and the node much.
+const SWEEP_PERIOD: Duration = Duration::from_secs(1);
 /// As much of an address is looked at.
 const MAX_ADDRESS_CHARS: usize = 254;
 
@@ -91,16 +93,22 @@ pub(crate) struct Brake {
     sign_ins: HashMap<Counted, Count>,
     // Apart, so that a flood of new accounts takes no room from those who have one.
     sign_ups: HashMap<Counted, Count>,
+    /// When room was sought last.
+    swept_at: Option<Timestamp>,
 }
 
 impl Brake {
     /// Lets an attempt pass, or says how many seconds it must wait. One that passes counts as a failure
     /// until it proves right, so that many at once are no way around.
     pub(crate) fn admit(&mut self, attempt: &Attempt, now: Timestamp) -> Result<(), u32> {
-        let counts = self.counts_of(attempt);
-        if counts.len() + attempt.0.len() > ROOM {
-            counts.retain(|_, count| now.since(count.since) < WINDOW);
+        let is_full = self.counts_of(attempt).len() + attempt.0.len() > ROOM;
+        if is_full && self.swept_at.is_none_or(|at| now.since(at) >= SWEEP_PERIOD) {
+            self.swept_at = Some(now);
+            for counts in [&mut self.sign_ins, &mut self.sign_ups] {
+                counts.retain(|_, count| now.since(count.since) < WINDOW);
+            }
         }
+        let counts = self.counts_of(attempt);
         let mut wait = Duration::ZERO;
         for (counted, limit) in &attempt.0 {
             match counts.get(counted) {

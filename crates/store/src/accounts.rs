@@ -3,7 +3,7 @@
 use ringtrip_model::{Account, AccountId, FieldError, FieldErrorKind, NewAccount, Timestamp};
 
 use crate::Store;
-use crate::db::{self, Conn, Row, reader};
+use crate::db::{self, Conn, QueryBuilder, Row, reader};
 use crate::error::StoreError;
 use crate::page::fold;
 use crate::row::Columns;
@@ -153,6 +153,25 @@ pub(crate) async fn hold(
     }
 }
 
+/// Makes the query that reads one of an account's counters.
+pub(crate) fn counter_query(account: AccountId, counter: Counter) -> QueryBuilder {
+    let column = match counter {
+        Counter::AuditEvents => "audit_event_count",
+        Counter::CallReports => "call_report_count",
+        Counter::CredentialConnections => "credential_connection_count",
+        Counter::OutboundVoiceProfiles => "outbound_voice_profile_count",
+        Counter::MobilePushCredentials => "mobile_push_credential_count",
+        Counter::PhoneNumbers => "phone_number_count",
+        Counter::TelephonyCredentials => "telephony_credential_count",
+        Counter::Trunks => "trunk_count",
+        Counter::WebhookDeliveries => "webhook_delivery_count",
+    };
+    let mut query = QueryBuilder::new("SELECT ");
+    query.push(column).push(" FROM accounts WHERE id = ");
+    query.push_bind(account.to_string());
+    query
+}
+
 /// Reads one of an account's counters.
 pub(crate) async fn counted(
     conn: &mut Conn,
@@ -160,27 +179,8 @@ pub(crate) async fn counted(
     account: AccountId,
     counter: Counter,
 ) -> Result<u64, StoreError> {
-    let sql = match counter {
-        Counter::AuditEvents => "SELECT audit_event_count FROM accounts WHERE id = $1",
-        Counter::CallReports => "SELECT call_report_count FROM accounts WHERE id = $1",
-        Counter::CredentialConnections => {
-            "SELECT credential_connection_count FROM accounts WHERE id = $1"
-        }
-        Counter::OutboundVoiceProfiles => {
-            "SELECT outbound_voice_profile_count FROM accounts WHERE id = $1"
-        }
-        Counter::MobilePushCredentials => {
-            "SELECT mobile_push_credential_count FROM accounts WHERE id = $1"
-        }
-        Counter::PhoneNumbers => "SELECT phone_number_count FROM accounts WHERE id = $1",
-        Counter::TelephonyCredentials => {
-            "SELECT telephony_credential_count FROM accounts WHERE id = $1"
-        }
-        Counter::Trunks => "SELECT trunk_count FROM accounts WHERE id = $1",
-        Counter::WebhookDeliveries => "SELECT webhook_delivery_count FROM accounts WHERE id = $1",
-    };
-    let count: Option<i64> = db::query_scalar(sql)
-        .bind(account.to_string())
+    let count: Option<i64> = counter_query(account, counter)
+        .build_query_scalar()
         .fetch_optional(conn)
         .await
         .map_err(StoreError::while_doing(doing))?;

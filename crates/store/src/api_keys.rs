@@ -10,10 +10,10 @@ use ringtrip_model::{
     Timestamp,
 };
 
-use crate::db::{self, Conn, Row, reader};
+use crate::db::{self, Conn, QueryBuilder, Row, reader};
 use crate::error::StoreError;
-use crate::page::{Listing, Page};
-use crate::row::{self, Columns};
+use crate::page::{Length, Listing, Page};
+use crate::row::Columns;
 use crate::{Store, accounts};
 
 pub(crate) const TABLE: &str = "api_keys";
@@ -176,31 +176,22 @@ impl Store {
         account: AccountId,
         page: Page,
     ) -> Result<Listing<ApiKey>, StoreError> {
-        let failed = StoreError::while_doing(READING);
-        let mut conn = self.snapshot(READING, account).await?;
-        let total = db::query_scalar(
-            "SELECT COUNT(*) FROM api_keys WHERE account_id = $1 AND revoked_at IS NULL",
-        )
-        .bind(account.to_string())
-        .fetch_one(&mut conn)
-        .await
-        .map_err(failed)?;
-        let rows = db::query(
-            "SELECT * FROM api_keys WHERE account_id = $1 AND revoked_at IS NULL
-             ORDER BY created_at DESC, id DESC LIMIT $2 OFFSET $3",
-        )
-        .bind(account.to_string())
-        .bind(page.limit())
-        .bind(page.offset())
-        .fetch_all(&mut conn)
-        .await
-        .map_err(failed)?;
-        conn.end().await.map_err(failed)?;
-        let items = rows.iter().map(read).collect::<Result<_, _>>()?;
-        Ok(Listing {
-            items,
-            total: row::count(total),
-        })
+        let narrowed = |select: &str| {
+            let mut query = QueryBuilder::new(select);
+            query
+                .push(" FROM api_keys WHERE account_id = ")
+                .push_bind(account.to_string())
+                .push(" AND revoked_at IS NULL");
+            query
+        };
+        let part = |_, _| {
+            let mut query = narrowed("SELECT *");
+            query.push(" ORDER BY created_at DESC, id DESC");
+            page.push_onto(&mut query);
+            query
+        };
+        let length = Length::Query(narrowed("SELECT COUNT(*)"));
+        self.list(READING, account, length, page, part, read).await
     }
 }
 

@@ -9,10 +9,10 @@ use ringtrip_model::{
 use serde::{Deserialize, Serialize};
 
 use crate::Store;
-use crate::db::{self, Conn, Row};
+use crate::db::{self, Conn, QueryBuilder, Row};
 use crate::error::StoreError;
-use crate::page::{Listing, Page};
-use crate::row::{self, Columns};
+use crate::page::{Length, Listing, Page};
+use crate::row::Columns;
 
 const TABLE: &str = "call_records";
 const ADDING: &str = "writing call records";
@@ -66,30 +66,21 @@ impl Store {
         account: AccountId,
         page: Page,
     ) -> Result<Listing<LegRecord>, StoreError> {
-        let failed = StoreError::while_doing(READING);
-        let mut snapshot = self.snapshot(READING, account).await?;
-        let total: i64 =
-            db::query_scalar("SELECT COUNT(*) FROM call_records WHERE account_id = $1")
-                .bind(account.to_string())
-                .fetch_one(&mut snapshot)
-                .await
-                .map_err(failed)?;
-        let rows = db::query(
-            "SELECT * FROM call_records WHERE account_id = $1
-             ORDER BY started_at DESC, leg_id DESC LIMIT $2 OFFSET $3",
-        )
-        .bind(account.to_string())
-        .bind(page.limit())
-        .bind(page.offset())
-        .fetch_all(&mut snapshot)
-        .await
-        .map_err(failed)?;
-        snapshot.end().await.map_err(failed)?;
-        let items = rows.iter().map(read).collect::<Result<_, _>>()?;
-        Ok(Listing {
-            items,
-            total: row::count(total),
-        })
+        let narrowed = |select: &str| {
+            let mut query = QueryBuilder::new(select);
+            query
+                .push(" FROM call_records WHERE account_id = ")
+                .push_bind(account.to_string());
+            query
+        };
+        let part = |_, _| {
+            let mut query = narrowed("SELECT *");
+            query.push(" ORDER BY started_at DESC, leg_id DESC");
+            page.push_onto(&mut query);
+            query
+        };
+        let length = Length::Query(narrowed("SELECT COUNT(*)"));
+        self.list(READING, account, length, page, part, read).await
     }
 }
 

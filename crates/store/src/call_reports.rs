@@ -4,9 +4,9 @@ use ringtrip_model::{AccountId, FieldError, FieldErrorKind, Timestamp};
 
 use crate::Store;
 use crate::accounts::{self, Counter};
-use crate::db::{self, Conn, Row, reader};
+use crate::db::{self, Conn, QueryBuilder, Row, reader};
 use crate::error::{ReportBudget, StoreError};
-use crate::page::{Listing, Page};
+use crate::page::{Length, Listing, Page};
 use crate::row::{self, Columns};
 use crate::writer::Kind;
 
@@ -108,30 +108,19 @@ impl Store {
         oldest_first: bool,
         page: Page,
     ) -> Result<Listing<CallReportRow>, StoreError> {
-        let failed = StoreError::while_doing(READING);
-        // One transaction, so that the page and the count are of the same instant.
-        let mut snapshot = self.snapshot(READING, account).await?;
-        let total =
-            accounts::counted(&mut snapshot, READING, account, Counter::CallReports).await?;
-        let sql = if oldest_first {
-            "SELECT id FROM call_reports WHERE account_id = $1
-             ORDER BY created_at, id LIMIT $2 OFFSET $3"
-        } else {
-            "SELECT id FROM call_reports WHERE account_id = $1
-             ORDER BY created_at DESC, id DESC LIMIT $2 OFFSET $3"
+        let part = |_, _| {
+            let mut query = QueryBuilder::new("SELECT id FROM call_reports WHERE account_id = ");
+            query.push_bind(account.to_string()).push(if oldest_first {
+                " ORDER BY created_at, id"
+            } else {
+                " ORDER BY created_at DESC, id DESC"
+            });
+            page.push_onto(&mut query);
+            query
         };
-        let ids: Vec<i64> = db::query_scalar(sql)
-            .bind(account.to_string())
-            .bind(page.limit())
-            .bind(page.offset())
-            .fetch_all(&mut snapshot)
-            .await
-            .map_err(failed)?;
-        snapshot.end().await.map_err(failed)?;
-        Ok(Listing {
-            items: ids.into_iter().map(CallReportRow).collect(),
-            total,
-        })
+        let length = Length::Counted(Counter::CallReports);
+        let read = |row: &_| Ok(CallReportRow(Columns::new(row, TABLE, READING).get("id")?));
+        self.list(READING, account, length, page, part, read).await
     }
 
     /// Lists where the segments of a call's report are kept, in their order.

@@ -251,6 +251,8 @@ impl Store {
         }
         let length = if filter == CredentialConnectionFilter::default() {
             Length::Counted(Counter::CredentialConnections)
+        } else if filter.outbound_voice_profile_id.is_some() {
+            Length::First(count_query(account, &filter))
         } else {
             Length::Query(count_query(account, &filter))
         };

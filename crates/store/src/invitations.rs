@@ -6,10 +6,10 @@ use ringtrip_model::{
 };
 
 use crate::accounts;
-use crate::db::{self, Conn, Row};
+use crate::db::{self, Conn, QueryBuilder, Row};
 use crate::error::StoreError;
-use crate::page::{Listing, Page, fold};
-use crate::row::{self, Columns};
+use crate::page::{Length, Listing, Page, fold};
+use crate::row::Columns;
 use crate::{Store, users};
 
 const TABLE: &str = "invitations";
@@ -48,33 +48,22 @@ impl Store {
         page: Page,
         now: Timestamp,
     ) -> Result<Listing<Invitation>, StoreError> {
-        let failed = StoreError::while_doing(READING);
-        let mut conn = self.snapshot(READING, account).await?;
-        let total = db::query_scalar(
-            "SELECT COUNT(*) FROM invitations WHERE account_id = $1 AND expires_at > $2",
-        )
-        .bind(account.to_string())
-        .bind(now.as_micros())
-        .fetch_one(&mut conn)
-        .await
-        .map_err(failed)?;
-        let rows = db::query(
-            "SELECT * FROM invitations WHERE account_id = $1 AND expires_at > $2
-             ORDER BY created_at DESC, id DESC LIMIT $3 OFFSET $4",
-        )
-        .bind(account.to_string())
-        .bind(now.as_micros())
-        .bind(page.limit())
-        .bind(page.offset())
-        .fetch_all(&mut conn)
-        .await
-        .map_err(failed)?;
-        conn.end().await.map_err(failed)?;
-        let items = rows.iter().map(read).collect::<Result<_, _>>()?;
-        Ok(Listing {
-            items,
-            total: row::count(total),
-        })
+        let narrowed = |select: &str| {
+            let mut query = QueryBuilder::new(select);
+            query
+                .push(" FROM invitations WHERE account_id = ")
+                .push_bind(account.to_string());
+            query.push(" AND expires_at > ").push_bind(now.as_micros());
+            query
+        };
+        let part = |_, _| {
+            let mut query = narrowed("SELECT *");
+            query.push(" ORDER BY created_at DESC, id DESC");
+            page.push_onto(&mut query);
+            query
+        };
+        let length = Length::Query(narrowed("SELECT COUNT(*)"));
+        self.list(READING, account, length, page, part, read).await
     }
 
     /// Revokes an invitation, in the name of somebody who has a role themself.

@@ -113,7 +113,7 @@ pub use self::writer::WriteCounts;
 
 use self::api_keys::{ActiveKey, KeyUses};
 use self::cache::Coherent;
-use self::db::{Conn, Content, ListPlaces, Location, Pool, Snapshot, Turns};
+use self::db::{Conn, Content, ListPlaces, Location, Pool, Reads, Snapshot, Turns};
 use self::encryption_keys::RegisteredKey;
 use self::idempotency_keys::Note;
 use self::identify::UserName;
@@ -330,11 +330,12 @@ impl Store {
         &self,
         doing: &'static str,
         account: AccountId,
+        reads: Reads,
     ) -> Result<Snapshot, StoreError> {
         let inner = &self.inner;
         inner
             .list_places
-            .snapshot(&inner.pool, doing, account)
+            .snapshot(&inner.pool, doing, account, reads)
             .await
     }
 

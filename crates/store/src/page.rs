@@ -7,7 +7,7 @@ use ringtrip_model::AccountId;
 
 use crate::Store;
 use crate::accounts::{self, Counter};
-use crate::db::{QueryBuilder, Row};
+use crate::db::{Column, QueryBuilder, Reads, Row};
 use crate::error::StoreError;
 use crate::row;
 
@@ -35,6 +35,15 @@ impl Page {
         query.push(" OFFSET ").push_bind(self.offset());
     }
 
+    /// The way to the first part of any list.
+    fn head(self) -> Walk {
+        Walk {
+            backwards: false,
+            limit: self.limit(),
+            offset: 0,
+        }
+    }
+
     /// Finds the way to the page in a list of so many items, from whichever end of the list is nearer;
     /// nothing if it lies past the end.
     pub(crate) fn walk(self, total: u64) -> Option<Walk> {
@@ -57,6 +66,9 @@ impl Page {
         })
     }
 }
+
+/// The column that says how long a list is.
+const TOTAL: &str = "length_of_list";
 
 /// How many rows are few: as many as are cheaper to find and sort than to meet on a walk.
 pub(crate) const NARROW: u64 = 1000;
@@ -117,11 +129,22 @@ pub(crate) enum Length {
     Counted(Counter),
     /// As this query finds.
     Query(QueryBuilder),
+    /// As this query finds, and the best way to a part depends on it.
+    First(QueryBuilder),
+}
+
+impl Length {
+    fn query(self, account: AccountId) -> QueryBuilder {
+        match self {
+            Self::Counted(counter) => accounts::counter_query(account, counter),
+            Self::Query(query) | Self::First(query) => query,
+        }
+    }
 }
 
 impl Store {
     /// Reads one part of a list, and how long the whole list is. `part` makes the query of the part, unless it
-    /// lies past the end; `read` reads a row of it.
+    /// lies past the end, of a list that is so long at most; `read` reads a row of it.
     pub(crate) async fn list<T>(
         &self,
         doing: &'static str,
@@ -131,18 +154,44 @@ impl Store {
         part: impl FnOnce(u64, Walk) -> QueryBuilder,
         read: impl FnMut(&Row) -> Result<T, StoreError>,
     ) -> Result<Listing<T>, StoreError> {
-        let failed = StoreError::while_doing(doing);
-        // One transaction, so that the page and the count are of the same instant.
-        let mut snapshot = self.snapshot(doing, account).await?;
-        let total = match length {
-            Length::Counted(counter) => {
-                accounts::counted(&mut snapshot, doing, account, counter).await?
-            }
-            Length::Query(query) => {
-                let total = query.build_query_scalar().fetch_one(&mut snapshot).await;
-                row::count(total.map_err(failed)?)
-            }
+        // The first part is where it is however long the list is, and is empty only where the list is.
+        let one_statement = page.offset() == 0 && page.size > 0;
+        let (total, rows) = if one_statement && !matches!(length, Length::First(_)) {
+            let query = part(u64::MAX, page.head());
+            let query = query.with_column(TOTAL, length.query(account));
+            let mut snapshot = self.snapshot(doing, account, Reads::Once).await?;
+            let rows = query.build().fetch_all(&mut snapshot).await;
+            let rows = rows.map_err(StoreError::while_doing(doing))?;
+            snapshot
+                .end()
+                .await
+                .map_err(StoreError::while_doing(doing))?;
+            let total = match rows.first() {
+                Some(row) => i64::read(row, TOTAL).map_err(StoreError::while_doing(doing))?,
+                None => 0,
+            };
+            (row::count(total), rows)
+        } else {
+            self.find_part(doing, account, length, page, part).await?
         };
+        let items = rows.iter().map(read).collect::<Result<_, _>>()?;
+        Ok(Listing { items, total })
+    }
+
+    /// Finds out how long a list is, then where the part lies in it, and reads it.
+    async fn find_part(
+        &self,
+        doing: &'static str,
+        account: AccountId,
+        length: Length,
+        page: Page,
+        part: impl FnOnce(u64, Walk) -> QueryBuilder,
+    ) -> Result<(u64, Vec<Row>), StoreError> {
+        let failed = StoreError::while_doing(doing);
+        let mut snapshot = self.snapshot(doing, account, Reads::Several).await?;
+        let length = length.query(account).build_query_scalar();
+        let total: Option<i64> = length.fetch_optional(&mut snapshot).await.map_err(failed)?;
+        let total = row::count(total.unwrap_or(0));
         let rows = match page.walk(total) {
             Some(walk) => {
                 let query = part(total, walk);
@@ -152,8 +201,7 @@ impl Store {
             None => Vec::new(),
         };
         snapshot.end().await.map_err(failed)?;
-        let items = rows.iter().map(read).collect::<Result<_, _>>()?;
-        Ok(Listing { items, total })
+        Ok((total, rows))
     }
 }
 

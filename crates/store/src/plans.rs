@@ -27,6 +27,8 @@ const FORTH: Walk = Walk {
     limit: 50,
     offset: 1_000,
 };
+/// As the first part is read, along with the length.
+const HEAD: Walk = Walk { offset: 0, ..FORTH };
 const BACK: Walk = Walk {
     backwards: true,
     ..FORTH
@@ -180,6 +182,9 @@ async fn lists_of_credentials_walk_indexes_whatever_they_are_filtered_by() {
             };
             let what = format!("{filter:?}");
             assert_walks_indexes(&what, wanted.count_query(), &mut conn).await;
+            let first = wanted.list_query(u64::MAX, HEAD);
+            let first = first.with_column("total", wanted.count_query());
+            assert_walks_indexes(&what, first, &mut conn).await;
             for total in [NARROW, NARROW + 1] {
                 for walk in [FORTH, BACK] {
                     let query = wanted.list_query(total, walk);

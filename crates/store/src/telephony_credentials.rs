@@ -234,6 +234,8 @@ impl Store {
         };
         let length = if filter == TelephonyCredentialFilter::default() {
             Length::Counted(Counter::TelephonyCredentials)
+        } else if wanted.by_state_alone() {
+            Length::First(wanted.count_query())
         } else {
             Length::Query(wanted.count_query())
         };

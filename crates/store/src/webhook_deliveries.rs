@@ -9,7 +9,7 @@ use ringtrip_model::{
 
 use crate::Store;
 use crate::accounts::{self, Counter};
-use crate::db::{self, Conn, QueryBuilder, Row, reader};
+use crate::db::{self, Conn, QueryBuilder, Reads, Row, reader};
 use crate::error::StoreError;
 use crate::page::{Listing, Page, contains_pattern};
 use crate::row::{self, Columns};
@@ -63,7 +63,7 @@ impl Store {
         {
             return Ok(Listing::empty());
         }
-        let mut snapshot = self.snapshot(READING, account).await?;
+        let mut snapshot = self.snapshot(READING, account, Reads::Several).await?;
         let total = if filter == WebhookDeliveryFilter::default() {
             accounts::counted(&mut snapshot, READING, account, Counter::WebhookDeliveries).await?
         } else {

@@ -87,17 +87,22 @@ impl ListPlaces {
         }
     }
 
-    /// Takes a connection to read several things of one instant with. Dropping it ends the transaction.
+    /// Takes a connection to read with: for one statement, or for several things of one instant. Dropping it
+    /// ends what it does.
     pub(crate) async fn snapshot(
         &self,
         pool: &Pool,
         doing: &'static str,
         account: AccountId,
+        reads: Reads,
     ) -> Result<Snapshot, StoreError> {
         let begun = async {
             let of_account = self.accounts.take(account).await?;
             let of_all = in_time(Arc::clone(&self.all).acquire_owned()).await?;
-            let conn = pool.begin_reading().await?;
+            let conn = match reads {
+                Reads::Once => pool.acquire().await?,
+                Reads::Several => pool.begin_reading().await?,
+            };
             Ok(Snapshot {
                 open: Some((conn, [of_account, of_all])),
             })
@@ -106,7 +111,14 @@ impl ListPlaces {
     }
 }
 
-/// A transaction that reads: all it sees is of one instant.
+/// How often a list reads. One statement sees one instant by itself, and spares beginning and ending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reads {
+    Once,
+    Several,
+}
+
+/// What a list is read with: all it sees is of one instant.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     /// There until it ends.
@@ -131,7 +143,7 @@ impl Drop for Snapshot {
         {
             runtime.spawn(async move {
                 // What fails here has ended, too.
-                let _ = conn.rollback().await;
+                let _ = conn.abandon().await;
                 drop(places);
             });
         }
@@ -252,6 +264,18 @@ impl Conn {
                 None => Ok(()),
             },
             Self::Sqlite(_) | Self::SqlitePooled(_) | Self::PostgresPooled(_) => Ok(()),
+        }
+    }
+
+    /// Waits for the statement that nobody waits for any more, and keeps nothing of it.
+    async fn abandon(mut self) -> Result<(), sqlx::Error> {
+        match &mut self {
+            Self::SqlitePooled(conn) => conn.ping().await,
+            Self::PostgresPooled(conn) => conn.ping().await,
+            Self::Sqlite(_)
+            | Self::SqliteTransaction(_)
+            | Self::PostgresTransaction(_)
+            | Self::PostgresWriting(_) => self.rollback().await,
         }
     }
 
@@ -389,13 +413,19 @@ mod tests {
         let places = ListPlaces::of(&pool);
         let mut rng = Generator::from_seed([1; 32]);
         let [alice, bob, carol] = [(); 3].map(|()| AccountId::generate(&mut rng));
-        let list = |account| Box::pin(places.snapshot(&pool, "testing", account));
-        let begun = [list(alice).await.unwrap(), list(alice).await.unwrap()];
-        let mut third = list(alice);
+        let list = |account, reads| Box::pin(places.snapshot(&pool, "testing", account, reads));
+        let begun = [
+            list(alice, Reads::Several).await.unwrap(),
+            list(alice, Reads::Once).await.unwrap(),
+        ];
+        let mut third = list(alice, Reads::Once);
         let waits = poll_fn(|cx| Poll::Ready(third.as_mut().poll(cx).is_pending()));
         assert!(waits.await, "two lists of an account at a time");
-        let [one, two] = [list(bob).await.unwrap(), list(bob).await.unwrap()];
-        let mut fifth = list(carol);
+        let [one, two] = [
+            list(bob, Reads::Once).await.unwrap(),
+            list(bob, Reads::Several).await.unwrap(),
+        ];
+        let mut fifth = list(carol, Reads::Several);
         let waits = poll_fn(|cx| Poll::Ready(fifth.as_mut().poll(cx).is_pending()));
         assert!(waits.await, "four lists of eight connections");
         let mut readers = Vec::new();

@@ -19,7 +19,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, Executor, SqlSafeStr, SqlitePool};
 
 pub(crate) use self::conn::{
-    Conn, Engine, ListPlaces, Pool, Snapshot, Turns, postgres_alone, postgres_options,
+    Conn, Engine, ListPlaces, Pool, Reads, Snapshot, Turns, postgres_alone, postgres_options,
     postgres_pool, reader,
 };
 pub(crate) use self::query::{QueryBuilder, query, query_scalar};

@@ -206,7 +206,8 @@ fn scalar<T: Scalar>(row: &Row) -> Result<T, sqlx::Error> {
 #[derive(Debug)]
 pub(crate) struct QueryBuilder {
     sql: String,
-    values: Vec<Value>,
+    /// Each value, and where in the text it stands.
+    values: Vec<(usize, Value)>,
 }
 
 impl QueryBuilder {
@@ -225,11 +226,35 @@ impl QueryBuilder {
 
     /// Adds a value.
     pub(crate) fn push_bind(&mut self, value: impl Into<Value>) -> &mut Self {
-        use std::fmt::Write;
-        self.values.push(value.into());
-        // Writing to a String cannot fail.
-        let _ = write!(self.sql, "${}", self.values.len());
+        self.values.push((self.sql.len(), value.into()));
         self
+    }
+
+    /// Adds another statement as a part of this one.
+    pub(crate) fn push_query(&mut self, other: Self) -> &mut Self {
+        let before = self.sql.len();
+        self.sql.push_str(&other.sql);
+        let values = other.values.into_iter();
+        self.values
+            .extend(values.map(|(at, value)| (before + at, value)));
+        self
+    }
+
+    /// Lets a `SELECT` have one more column, first, which is what another query finds.
+    pub(crate) fn with_column(self, name: &'static str, query: Self) -> Self {
+        const SELECT: &str = "SELECT ";
+        debug_assert!(self.sql.starts_with(SELECT), "{}", self.sql);
+        let mut whole = Self::new("SELECT (");
+        whole.push_query(query).push(") AS ").push(name).push(", ");
+        whole.push_query(Self {
+            sql: self.sql[SELECT.len()..].to_owned(),
+            values: self
+                .values
+                .into_iter()
+                .map(|(at, value)| (at - SELECT.len(), value))
+                .collect(),
+        });
+        whole
     }
 
     /// Adds values with a separator between them.
@@ -257,10 +282,22 @@ impl QueryBuilder {
     }
 
     pub(crate) fn build(self) -> Query {
+        use std::fmt::Write;
+        let mut sql = String::with_capacity(self.sql.len() + 3 * self.values.len());
+        let mut values = Vec::with_capacity(self.values.len());
+        let mut from = 0;
+        for (at, value) in self.values {
+            values.push(value);
+            sql.push_str(&self.sql[from..at]);
+            // Writing to a String cannot fail.
+            let _ = write!(sql, "${}", values.len());
+            from = at;
+        }
+        sql.push_str(&self.sql[from..]);
         Query {
             // Only `push` and `new` add text, and they take the program's own.
-            sql: AssertSqlSafe(self.sql).into_sql_str(),
-            values: self.values,
+            sql: AssertSqlSafe(sql).into_sql_str(),
+            values,
             persistent: true,
         }
     }
@@ -271,13 +308,14 @@ impl QueryBuilder {
 
     /// Tells how the engine would carry it out, a step a line.
     #[cfg(test)]
-    pub(crate) async fn plan(mut self, conn: &mut Conn) -> Vec<String> {
+    pub(crate) async fn plan(self, conn: &mut Conn) -> Vec<String> {
         let (explain, column) = match conn.engine() {
             Engine::Sqlite(_) => ("EXPLAIN QUERY PLAN ", "detail"),
             Engine::Postgres(_) => ("EXPLAIN ", "QUERY PLAN"),
         };
-        self.sql.insert_str(0, explain);
-        let steps = self.build().fetch_all(conn).await.unwrap();
+        let mut query = Self::new(explain);
+        query.push_query(self);
+        let steps = query.build().fetch_all(conn).await.unwrap();
         let step = |row| <String as super::row::Column<'_>>::read(row, column).unwrap();
         steps.iter().map(step).collect()
     }
@@ -318,5 +356,24 @@ mod tests {
             "INSERT INTO t (a, b) VALUES ($1, $2), ($3, $4) ON CONFLICT DO NOTHING"
         );
         assert_eq!(query.values.len(), 4);
+    }
+
+    #[test]
+    fn a_query_within_another_keeps_its_values() {
+        let mut count = QueryBuilder::new("SELECT COUNT(*) FROM t WHERE a = ");
+        count.push_bind(1_i64).push(" AND b = ").push_bind(2_i64);
+        let mut query = QueryBuilder::new("SELECT * FROM t WHERE c = ");
+        query.push_bind(3_i64);
+        let query = query.with_column("total", count).build();
+        assert_eq!(
+            query.sql.as_str(),
+            "SELECT (SELECT COUNT(*) FROM t WHERE a = $1 AND b = $2) AS total, * FROM t WHERE c = $3"
+        );
+        let values: Vec<String> = query
+            .values
+            .iter()
+            .map(|value| format!("{value:?}"))
+            .collect();
+        assert_eq!(values, ["Int(Some(1))", "Int(Some(2))", "Int(Some(3))"]);
     }
 }

@@ -14,7 +14,7 @@ use crate::objects::{filled, object_of_alices, path_of_alices, resource, unknown
 use crate::support::{Answer, World};
 
 /// Text that means something to a database, a file system, a shell, a browser or a printer.
-const METACHARACTERS: &[&str] = &[
+pub(crate) const METACHARACTERS: &[&str] = &[
     "'; DROP TABLE accounts; --",
     "' OR '1'='1",
     "\" OR \"\"=\"",
@@ -41,6 +41,23 @@ const METACHARACTERS: &[&str] = &[
     "0x7fffffffffffffff",
     "9223372036854775808",
     "1e308",
+];
+
+/// What is no page and no size of one.
+pub(crate) const PAGES: &[&str] = &[
+    "0",
+    "-1",
+    "1.5",
+    "1e3",
+    "",
+    "%20",
+    "x",
+    "NaN",
+    "0x10",
+    "%D9%A1",
+    "99999999999999999999999999999999",
+    "9223372036854775808",
+    "1;DROP%20TABLE%20accounts",
 ];
 
 fn keyed_routes() -> impl Iterator<Item = &'static Route> {
@@ -87,7 +104,7 @@ fn body_with(pointer: &str, value: Value) -> Value {
 }
 
 /// Values of which a field refuses those that its schema does.
-fn candidates() -> Vec<Value> {
+pub(crate) fn candidates() -> Vec<Value> {
     vec![
         Value::Null,
         json!(true),
@@ -151,7 +168,7 @@ fn required_query(route: &Route) -> String {
     query
 }
 
-fn assert_refused(answer: &Answer, what: &str) {
+pub(crate) fn assert_refused(answer: &Answer, what: &str) {
     assert!((400..500).contains(&answer.status), "{what}: {answer:?}");
     assert!(
         !answer.json()["errors"].as_array().unwrap().is_empty(),
@@ -160,7 +177,7 @@ fn assert_refused(answer: &Answer, what: &str) {
 }
 
 /// Asserts that an answer refuses a field: 422, and that the place of an error is the field or lies within.
-fn assert_refuses_field(answer: &Answer, pointer: &str, what: &str) {
+pub(crate) fn assert_refuses_field(answer: &Answer, pointer: &str, what: &str) {
     assert_eq!(answer.status, 422, "{what}: {answer:?}");
     let body = answer.json();
     let mut places = body["errors"]
@@ -183,7 +200,7 @@ fn encoded(text: &str) -> String {
     encoded
 }
 
-fn shortened(value: &Value) -> String {
+pub(crate) fn shortened(value: &Value) -> String {
     let text = value.to_string();
     text.chars().take(80).collect()
 }
@@ -447,22 +464,7 @@ async fn pages_out_of_range_are_refused_on_every_list() {
             }
             lists += 1;
             let beyond = parameter["schema"]["maximum"].as_u64().unwrap() + 1;
-            for value in [
-                "0",
-                "-1",
-                "1.5",
-                "1e3",
-                "",
-                "%20",
-                "x",
-                "NaN",
-                "0x10",
-                "%D9%A1",
-                "99999999999999999999999999999999",
-                "9223372036854775808",
-                "1;DROP%20TABLE%20accounts",
-                &beyond.to_string(),
-            ] {
+            for value in PAGES.iter().copied().chain([&*beyond.to_string()]) {
                 let path = format!("{path}{required}{mark}{name}={value}");
                 let answer = world.get(&world.alice, &path).await;
                 assert!(matches!(answer.status, 400 | 422), "{path}: {answer:?}");

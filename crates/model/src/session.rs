@@ -53,7 +53,7 @@ pub struct Contact {
     pub since: Timestamp,
 }
 
-/// Why a login is refused. The client is told nothing but "Login Incorrect".
+/// Why a login is refused. The client is told nothing but "Login Incorrect", unless nobody could judge it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LoginRefusal {
     /// The token is malformed, forged, not yet valid or past its time.

@@ -135,7 +135,7 @@ impl Endpoint {
     }
 
     /// Takes the answer to [`Output::Authenticate`]. A refusal is told as "Login Incorrect" and no
-    /// more. An answer that nobody waits for is dropped.
+    /// more; where there is no judgment, the client may come again. An answer that nobody waits for is dropped.
     pub fn handle_authenticated(
         &mut self,
         socket: SocketId,

@@ -129,6 +129,7 @@ impl Endpoint {
             return;
         };
         let answer = login.request.as_ref();
+        let is_guest = matches!(socket.stage, Stage::Guest { .. });
         match result {
             Ok(identity) if self.revocations.cover(number, &identity.party) => {
                 debug!(
@@ -164,6 +165,18 @@ impl Endpoint {
                 Some(grant) => self.establish(id, answer, grant, identity, now),
                 None => self.refuse_login(id, answer, Refusal::TooManySessions, now),
             },
+            Err(refusal @ LoginRefusal::Unavailable) => {
+                debug!(
+                    socket = id.0,
+                    "login on socket {} not judged: {refusal}", id.0
+                );
+                if is_guest {
+                    self.close_socket(id, CloseReason::Unavailable, now);
+                } else {
+                    // It goes on as whom it is known.
+                    self.refuse(id, answer, Refusal::Unavailable);
+                }
+            }
             Err(refusal) => {
                 debug!(socket = id.0, "login on socket {} refused: {refusal}", id.0);
                 self.refuse_login(id, answer, Refusal::LoginIncorrect, now);

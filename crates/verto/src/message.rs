@@ -30,6 +30,9 @@ pub(crate) enum Refusal {
     /// The node is about to stop and takes nobody in.
     #[error("Server Is Shutting Down")]
     ShuttingDown,
+    /// Whoever it is cannot be found out at the moment.
+    #[error("Service Unavailable")]
+    Unavailable,
     #[error("CALL DOES NOT EXIST")]
     NoSuchCall,
     #[error("CALL ERROR")]
@@ -72,7 +75,10 @@ impl Refusal {
             Self::UnknownMethod => -32601,
             Self::Denied => -32602,
             Self::NotLoggedIn => -32000,
-            Self::LoginIncorrect | Self::TooManySessions | Self::ShuttingDown => -32001,
+            Self::LoginIncorrect
+            | Self::TooManySessions
+            | Self::ShuttingDown
+            | Self::Unavailable => -32001,
             Self::NoSuchCall
             | Self::CallError
             | Self::MediaError

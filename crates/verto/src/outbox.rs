@@ -78,6 +78,9 @@ pub enum CloseReason {
     Shutdown,
     /// Handling one of its frames failed on our side.
     Fault,
+    /// Who logs in cannot be found out at the moment. An SDK that loses its connection tries again, more and
+    /// more slowly; one that is refused gives up.
+    Unavailable,
 }
 
 impl CloseReason {
@@ -94,6 +97,7 @@ impl CloseReason {
             Self::FrameTooLarge => 1009,
             Self::Shutdown => 1012,
             Self::Fault => 1011,
+            Self::Unavailable => 1013,
         }
     }
 
@@ -110,6 +114,7 @@ impl CloseReason {
             Self::Revoked => "credential no longer valid",
             Self::Shutdown => "server restart",
             Self::Fault => "internal error",
+            Self::Unavailable => "logins cannot be checked at the moment",
         }
     }
 }

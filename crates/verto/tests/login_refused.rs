@@ -14,7 +14,6 @@ fn a_refused_login_is_told_nothing_but_that() {
         LoginRefusal::WrongPassword,
         LoginRefusal::Expired,
         LoginRefusal::Inactive,
-        LoginRefusal::Unavailable,
     ] {
         let mut world = World::new();
         let socket = world.open();
@@ -26,6 +25,26 @@ fn a_refused_login_is_told_nothing_but_that() {
         world.assert_silent(socket);
         assert!(world.bound.is_empty() && world.closed.is_empty());
     }
+}
+
+#[test]
+fn a_login_that_cannot_be_judged_is_not_refused_but_may_come_again() {
+    let mut world = World::new();
+    let socket = world.open();
+    world.request(socket, "login", json!({"login_token": "t"}));
+    world.authenticated(Err(LoginRefusal::Unavailable));
+    world.assert_silent(socket);
+    assert_eq!(world.closed.get(&socket), Some(&CloseReason::Unavailable));
+    // A session goes on as whom it is known.
+    let alice = world.log_in(ALICE);
+    for _ in 0..6 {
+        world.request(alice.socket, "login", json!({"login_token": "t"}));
+        world.authenticated(Err(LoginRefusal::Unavailable));
+        let error = error_of(&world.frame(alice.socket));
+        assert_eq!(error, (-32001, "Service Unavailable".to_owned()));
+    }
+    assert!(world.bound.contains_key(&alice.session));
+    assert!(!world.closed.contains_key(&alice.socket));
 }
 
 #[test]

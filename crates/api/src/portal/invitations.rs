@@ -155,6 +155,10 @@ pub(crate) async fn accept(
     // Before a password is hashed for whoever asks.
     let found = api.store().invitation_by_token(token, now).await?;
     let invitation = found.ok_or_else(dead_link)?;
+    // The operator invites whenever they like.
+    if api.portal().config.sign_up == SignUp::Closed && invitation.invited_by.is_some() {
+        return Err(ApiError::Portal(PortalRefusal::SignUpClosed));
+    }
     let checked = api.with_generator(|rng| {
         let (account, role) = (invitation.account, invitation.role);
         NewUser::new(account, &invitation.email, &newcomer.name, role, now, rng)

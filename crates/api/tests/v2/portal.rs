@@ -125,6 +125,43 @@ async fn who_may_sign_up_is_as_configured() {
 }
 
 #[tokio::test]
+async fn who_is_invited_before_nobody_may_join_stays_out_unless_by_the_operator() {
+    let mut world = World::new().await;
+    let mut ann = set_up(&world).await;
+    let body = json!({"email": "cy@example.org", "role": "admin"});
+    let invited = ann.post(&world, "/portal/invitations", body).await.json();
+    let url = invited["data"]["url"].as_str().unwrap().to_owned();
+    let operators = ringtrip_model::NewInvitation::new(
+        ann.get(&world, "/portal/session").await.json()["data"]["account"]["id"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap(),
+        "dee@example.org",
+        Role::Developer,
+        None,
+        ringtrip_model::Timestamp::from_micros(crate::support::START),
+        &mut ringtrip_model::Generator::from_seed([6; 32]),
+    );
+    let (invitation, operators) = operators.unwrap();
+    world.store.insert_invitation(invitation).await.unwrap();
+    world.restart_with(PortalConfig {
+        sign_up: SignUp::Closed,
+        ..PortalConfig::default()
+    });
+    for (token, status) in [
+        (url.split_once('#').unwrap().1, 403),
+        (operators.expose(), 201),
+    ] {
+        let body = json!({"token": token, "name": "", "password": PASSWORD});
+        let answer = Browser::new()
+            .post(&world, "/portal/invitations/accept", body)
+            .await;
+        assert_eq!(answer.status, status, "{answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn signing_in_takes_address_and_password_and_tells_nothing_else() {
     let world = World::new().await;
     set_up(&world).await;

@@ -69,18 +69,7 @@ impl World {
         let bus = Bus::local(100);
         let (alice, alice_key) = tenant(&store, "alice@example.org", &mut rng).await;
         let (bob, bob_key) = tenant(&store, "bob@example.org", &mut rng).await;
-        let ticking = Arc::clone(&clock);
-        let config = ApiConfig {
-            clock: Arc::new(move || Timestamp::from_micros(ticking.load(Ordering::Relaxed))),
-            generator: rng,
-            billing: Billing {
-                balance: "12.5".parse().unwrap(),
-                credit_limit: "100".parse().unwrap(),
-                currency: "EUR".to_owned(),
-            },
-            limits,
-            portal,
-        };
+        let config = config(&clock, rng, limits, portal);
         let mut world = Self {
             router: router(Api::new(store.clone(), bus.clone(), config)),
             store,
@@ -101,6 +90,13 @@ impl World {
         world.alice.connection = world.create_connection(&world.alice, "alice1").await;
         world.bob.connection = world.create_connection(&world.bob, "bobby1").await;
         world
+    }
+
+    /// Starts the server anew with its portal run in another way.
+    pub(crate) fn restart_with(&mut self, portal: PortalConfig) {
+        let rng = Generator::from_seed([8; 32]);
+        let config = config(&self.clock, rng, RateLimits::default(), portal);
+        self.router = router(Api::new(self.store.clone(), self.bus.clone(), config));
     }
 
     async fn create_connection(&self, tenant: &Tenant, user_name: &str) -> String {
@@ -186,6 +182,26 @@ impl World {
             }
         });
         receiver
+    }
+}
+
+fn config(
+    clock: &Arc<AtomicI64>,
+    generator: Generator,
+    limits: RateLimits,
+    portal: PortalConfig,
+) -> ApiConfig {
+    let ticking = Arc::clone(clock);
+    ApiConfig {
+        clock: Arc::new(move || Timestamp::from_micros(ticking.load(Ordering::Relaxed))),
+        generator,
+        billing: Billing {
+            balance: "12.5".parse().unwrap(),
+            credit_limit: "100".parse().unwrap(),
+            currency: "EUR".to_owned(),
+        },
+        limits,
+        portal,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::node::{self, Node};
 use crate::outbound::Outbound;
-use crate::{backup, dev, key, people, telemetry};
+use crate::{backup, dev, key, logging, people};
 
 /// An open, self-hosted telephony platform for browsers and phones.
 #[derive(Debug, Parser)]
@@ -267,7 +267,7 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
-    telemetry::start_logging(&config.log, config.log_format)?;
+    logging::start(&config.log, config.log_format)?;
     let clock = Clock::start();
     let claims = node::claim(&config).await?;
     let store = node::open_store(&config, Path::new(".")).await?;

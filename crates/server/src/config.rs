@@ -9,9 +9,9 @@ use ringtrip_model::Money;
 use serde::{Deserialize, Serialize};
 
 use crate::http::tls::TlsFiles;
+use crate::logging;
 use crate::network::Network;
 use crate::outbound::Target;
-use crate::telemetry;
 
 /// Everything an operator can set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -319,7 +319,7 @@ impl Config {
                 return unusable("webhook_allowed_targets", &format!("{target} {error}"));
             }
         }
-        if let Err(error) = telemetry::filter(&self.log) {
+        if let Err(error) = logging::filter(&self.log) {
             return unusable("log", &error.to_string());
         }
         Ok(())

@@ -20,8 +20,8 @@ use serde_json::{Value, json};
 use crate::cli::{DevArgs, Output, print};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::logging;
 use crate::node::{self, Node};
-use crate::telemetry;
 
 /// The tenants, and the people whose credentials they get. Two tenants, so that isolation can be
 /// tried at once.
@@ -71,7 +71,7 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
         }
     }
     let filter = std::env::var("RINGTRIP_LOG").unwrap_or_else(|_| "info".to_owned());
-    telemetry::start_logging(&filter, None)?;
+    logging::start(&filter, None)?;
     let folder = Folder::open(&args)?;
     let config = Config {
         http_addr: args.http,

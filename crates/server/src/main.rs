@@ -12,6 +12,7 @@ mod drive;
 mod health;
 mod http;
 mod key;
+mod logging;
 mod network;
 mod node;
 mod outbound;

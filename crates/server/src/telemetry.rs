@@ -1,55 +1,14 @@
-//! Logs to standard error, and the few counters that `/metrics` prints.
+//! The counters that `/metrics` prints.
 
 use std::fmt::Write;
-use std::io::IsTerminal;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use anyhow::anyhow;
 use axum::http::{Method, StatusCode};
 use ringtrip_api::Api;
 use ringtrip_store::Store;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
 
-use crate::config::LogFormat;
 use crate::health::Health;
-
-/// Starts logging. Standard output stays free for what a command prints.
-pub(crate) fn start_logging(filter: &str, format: Option<LogFormat>) -> anyhow::Result<()> {
-    let filter = self::filter(filter).map_err(|error| anyhow!("log: {error}"))?;
-    let human = std::io::stderr().is_terminal();
-    let format = format.unwrap_or(if human {
-        LogFormat::Human
-    } else {
-        LogFormat::Json
-    });
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    match format {
-        LogFormat::Human => builder.with_target(false).with_ansi(human).init(),
-        LogFormat::Json => builder.json().flatten_event(true).init(),
-    }
-    Ok(())
-}
-
-/// Libraries that log what they carry, whole frames with tokens and passwords in them, when they are
-/// let. Nothing below `info` is taken from them, whatever the filter says.
-const TALKATIVE: [&str; 3] = [
-    "tungstenite=info",
-    "tokio_tungstenite=info",
-    "sqlx::postgres::notice=warn",
-];
-
-/// Reads a filter such as `info,ringtrip_media=debug`.
-pub(crate) fn filter(text: &str) -> Result<EnvFilter, ParseError> {
-    let mut filter = EnvFilter::try_new(text)?;
-    for limit in TALKATIVE {
-        filter = filter.add_directive(limit.parse()?);
-    }
-    Ok(filter)
-}
 
 /// Counters and gauges of the process, in Prometheus' text form.
 #[derive(Debug, Default)]

@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::http::Request;
+use futures_util::future::join_all;
 use ringtrip_api::{PORTAL_ROUTES, Peer, PortalAccess, PortalConfig, SignUp};
 use ringtrip_model::{Permission, PlainToken, Role};
 use serde_json::{Value, json};
@@ -863,4 +864,32 @@ async fn sign_ins_and_refusals_are_in_the_audit_log() {
     ];
     expected.sort_unstable();
     assert_eq!(told, expected);
+}
+
+#[tokio::test]
+async fn two_hundred_sign_ins_at_once_are_judged_or_told_to_wait_and_the_api_goes_on() {
+    let world = World::new().await;
+    set_up(&world).await;
+    let sign_ins = (0..200).map(|n: u8| {
+        let world = &world;
+        async move {
+            let answer = Browser::from([203, 0, 113, n])
+                .sign_in(world, "ann@example.org", "not the password")
+                .await;
+            if answer.status == 503 {
+                assert_eq!(answer.header("retry-after"), "1");
+            }
+            answer.status
+        }
+    });
+    let requests = (0..200).map(|_| async {
+        let answer = world.get(&world.alice, "/v2/telephony_credentials").await;
+        answer.status
+    });
+    let (signed_in, answered) = tokio::join!(join_all(sign_ins), join_all(requests));
+    assert!(answered.iter().all(|status| *status == 200), "{answered:?}");
+    let count = |status| signed_in.iter().filter(|had| **had == status).count();
+    let (judged, waits, paused) = (count(401), count(503), count(429));
+    assert_eq!(judged + waits + paused, 200, "{signed_in:?}");
+    assert!(judged > 0 && waits > 0, "{signed_in:?}");
 }

@@ -62,7 +62,7 @@ impl Deed {
         let mut rest = Vec::new();
         for (segment, actual) in route.split('/').zip(path.split('/')).skip(2) {
             match segment {
-                "{id}" => resource_id = Some(actual.to_owned()),
+                "{id}" => resource_id = Some(short(actual)),
                 "actions" => {}
                 other => rest.push(other),
             }
@@ -197,13 +197,16 @@ pub(crate) fn refused(api: &Api, account: AccountId, actor: Actor, parts: &Parts
     let trail = Trail::new(action, source, api.now());
     trail.identify(account, actor);
     let id = api.with_generator(AuditEventId::generate);
-    // As much of a path as can name a thing.
-    let short = |text: &str| text.chars().take(MAX_NAME_CHARS).collect::<String>();
     let resource_id = segments.next().map(short);
     let event = trail.event(id, &singular(&short(resource)), resource_id, false);
     if let Some(event) = event {
         api.store().note_audit_event(event);
     }
+}
+
+/// Takes as much of a path as can name a thing.
+fn short(text: &str) -> String {
+    text.chars().take(MAX_NAME_CHARS).collect()
 }
 
 fn conclude(api: &Api, trail: &Trail, deed: Deed, status: StatusCode, now: Timestamp) {

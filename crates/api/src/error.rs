@@ -90,6 +90,9 @@ pub enum ApiError {
     /// The `Idempotency-Key` was used for a create with another body.
     #[error("the idempotency key was used with another body")]
     KeyReused,
+    /// As many large bodies are being taken in as may be.
+    #[error("too many large bodies at once")]
+    TooManyBodies,
     /// As many call reports are being taken in as may be.
     #[error("too many call reports at once")]
     TooManyUploads,
@@ -271,7 +274,9 @@ impl ApiError {
                 StatusCode::TOO_MANY_REQUESTS
             }
             Self::Portal(refusal) => refusal.status(),
-            Self::Store(StoreError::Unavailable { .. }) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooManyBodies | Self::Store(StoreError::Unavailable { .. }) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Store(_) | Self::Sign(_) | Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -365,6 +370,11 @@ impl ApiError {
                 "Bad Request",
                 "This Idempotency-Key was used for a request with another body.",
             ),
+            Self::TooManyBodies => Item::new(
+                "10007",
+                "Service unavailable",
+                "Too many large requests are being read at once. Try again shortly.",
+            ),
             Self::TooManyUploads => Item::new(
                 "10011",
                 "Too many requests",
@@ -450,6 +460,7 @@ impl IntoResponse for ApiError {
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Self::Store(StoreError::Unavailable { .. })
+            | Self::TooManyBodies
             | Self::TooManyUploads
             | Self::BeingProcessed => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));

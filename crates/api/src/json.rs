@@ -11,13 +11,24 @@ use axum::http::{HeaderMap, StatusCode};
 use bytes::{Bytes, BytesMut};
 use ringtrip_model::{FieldError, FieldErrorKind};
 use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::ApiError;
 use crate::operation::{Input, Operation};
+use crate::portal::PortalAccess;
 
 /// The largest body of a REST request.
 pub(crate) const MAX_BODY_BYTES: usize = 1 << 20;
+
+/// The largest body of somebody who has not said who they are: a name, an address, a password.
+const MAX_STRANGER_BODY_BYTES: usize = 16 * 1024;
+
+/// A body that is larger than this takes one of the places for large ones.
+const LARGE_BODY_BYTES: usize = 64 * 1024;
+
+/// The large bodies that are held at once, in all.
+static LARGE_BODIES: Semaphore = Semaphore::const_new(64);
 
 /// How deeply arrays and objects may be nested.
 const MAX_DEPTH: usize = 64;
@@ -41,7 +52,22 @@ impl<S: Sync> FromRequest<S> for JsonObject {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        let bytes = read(body, MAX_BODY_BYTES).await?;
+        let is_stranger = parts.extensions.get() == Some(&PortalAccess::Anyone);
+        let limit = if is_stranger {
+            MAX_STRANGER_BODY_BYTES
+        } else {
+            MAX_BODY_BYTES
+        };
+        // Held until the body is parsed.
+        let mut place = None;
+        let bytes = read_and(body, limit, |length| {
+            if length > LARGE_BODY_BYTES && place.is_none() {
+                let found = LARGE_BODIES.try_acquire();
+                place = Some(found.map_err(|_| ApiError::TooManyBodies)?);
+            }
+            Ok(())
+        });
+        let bytes = bytes.await?;
         if !is_plain(&parts.headers) && !bytes.is_empty() {
             return Err(ApiError::UnsupportedMediaType);
         }
@@ -64,9 +90,9 @@ impl<S: Sync> FromRequest<S> for IgnoredBody {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
-        read(request.into_body(), MAX_BODY_BYTES)
+        take(request.into_body(), MAX_BODY_BYTES, |_| Ok(()))
             .await
-            .map(|_| Self)
+            .map(|()| Self)
     }
 }
 
@@ -110,20 +136,56 @@ fn may_be_json(headers: &HeaderMap) -> bool {
 ///
 /// # Errors
 ///
+/// As [`take`].
+pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
+    read_and(body, limit, |_| Ok(())).await
+}
+
+/// As [`read`]; `grow` is told how long the body has become, before it has.
+async fn read_and(
+    body: Body,
+    limit: usize,
+    mut grow: impl FnMut(usize) -> Result<(), ApiError>,
+) -> Result<Bytes, ApiError> {
+    let (mut first, mut rest) = (Bytes::new(), BytesMut::new());
+    take(body, limit, |data| {
+        grow(first.len() + rest.len() + data.len())?;
+        // A body in one piece, which is nearly every one, is never copied.
+        if first.is_empty() {
+            first = data;
+        } else {
+            rest.extend_from_slice(&data);
+        }
+        Ok(())
+    })
+    .await?;
+    if rest.is_empty() {
+        return Ok(first);
+    }
+    let mut whole = BytesMut::with_capacity(first.len() + rest.len());
+    whole.extend_from_slice(&first);
+    whole.extend_from_slice(&rest);
+    Ok(whole.freeze())
+}
+
+/// Takes a body of at most `limit` bytes from the connection, piece by piece.
+///
+/// # Errors
+///
 /// 413 for a larger one (at once, if it says so), 408 for one that pauses for 10 s or takes 120 s, 400 for one that
 /// breaks off.
-pub(crate) async fn read(mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
+async fn take(
+    mut body: Body,
+    limit: usize,
+    mut keep: impl FnMut(Bytes) -> Result<(), ApiError>,
+) -> Result<(), ApiError> {
     let too_large = || ApiError::TooLarge { limit };
     if usize::try_from(body.size_hint().lower()).map_or(true, |least| least > limit) {
         return Err(too_large());
     }
-    if body.is_end_stream() {
-        return Ok(Bytes::new());
-    }
     let start = Instant::now();
-    let mut idle_since = start;
-    let (mut first, mut rest) = (Bytes::new(), BytesMut::new());
-    loop {
+    let (mut idle_since, mut left) = (start, limit);
+    while !body.is_end_stream() {
         let deadline = (idle_since + BODY_IDLE).min(start + BODY_TOTAL);
         let frame = timeout_at(deadline, poll_fn(|cx| Pin::new(&mut body).poll_frame(cx))).await;
         let data = match frame {
@@ -133,27 +195,11 @@ pub(crate) async fn read(mut body: Body, limit: usize) -> Result<Bytes, ApiError
             // Trailers say nothing we use.
             Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
         };
-        if data.len() > limit - first.len() - rest.len() {
-            return Err(too_large());
-        }
-        // A body in one piece, which is nearly every one, is never copied.
-        if first.is_empty() {
-            first = data;
-        } else {
-            rest.extend_from_slice(&data);
-        }
-        if body.is_end_stream() {
-            break;
-        }
+        left = left.checked_sub(data.len()).ok_or_else(too_large)?;
+        keep(data)?;
         idle_since = Instant::now();
     }
-    if rest.is_empty() {
-        return Ok(first);
-    }
-    let mut whole = BytesMut::with_capacity(first.len() + rest.len());
-    whole.extend_from_slice(&first);
-    whole.extend_from_slice(&rest);
-    Ok(whole.freeze())
+    Ok(())
 }
 
 /// Checks that bytes are one JSON text: UTF-8, nested at most 64 deep.

@@ -171,6 +171,8 @@ struct Buckets<K> {
 struct Known<K> {
     /// In microseconds since the epoch.
     times: HashMap<K, i64>,
+    /// One bucket for all that there was no room for.
+    others: i64,
     searched: i64,
 }
 
@@ -180,6 +182,7 @@ impl<K: Eq + Hash> Buckets<K> {
             per_second,
             empty_at: Mutex::new(Known {
                 times: HashMap::new(),
+                others: 0,
                 searched: i64::MIN,
             }),
         }
@@ -194,7 +197,7 @@ impl<K: Eq + Hash> Buckets<K> {
         (1_000_000 / i64::from(self.per_second.max(1))).max(1)
     }
 
-    /// Counts a request; none if nothing is counted, or there is no room to.
+    /// Counts a request; none if nothing is counted.
     fn take<Q>(&self, name: &Q, now: Timestamp) -> Option<Standing>
     where
         K: Borrow<Q>,
@@ -205,15 +208,14 @@ impl<K: Eq + Hash> Buckets<K> {
         }
         let (cost, now) = (self.cost(), now.as_micros());
         let mut known = self.empty_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = match known.times.get_mut(name) {
-            Some(at) => at,
-            None => {
-                known.make_room(now);
-                if known.times.len() >= ROOM {
-                    return None;
-                }
-                known.times.entry(name.to_owned()).or_insert(now)
-            }
+        let known = &mut *known;
+        if !known.times.contains_key(name) {
+            known.make_room(now);
+        }
+        let at = if known.times.len() < ROOM || known.times.contains_key(name) {
+            known.times.entry(name.to_owned()).or_insert(now)
+        } else {
+            &mut known.others
         };
         // The clock may have been set back.
         let before = (*at).clamp(now, now + WINDOW);
@@ -236,7 +238,12 @@ impl<K: Eq + Hash> Buckets<K> {
         }
         let known = self.empty_at.lock().unwrap_or_else(PoisonError::into_inner);
         let now = now.as_micros();
-        let at = (*known.times.get(name)?).clamp(now, now + WINDOW);
+        let at = match known.times.get(name) {
+            Some(at) => *at,
+            None if known.times.len() >= ROOM => known.others,
+            None => return None,
+        };
+        let at = at.clamp(now, now + WINDOW);
         let over = at + self.cost() - now - WINDOW;
         (over > 0).then(|| seconds(over).max(1))
     }

@@ -245,7 +245,10 @@ impl Config {
         for (name, text) in environment {
             if let Some(suffix) = name.strip_prefix(PREFIX) {
                 let key = suffix.to_ascii_lowercase();
-                let kind = known(&key, "the environment")?;
+                let kind = match known(&key, "the environment") {
+                    Err(_) if is_of_a_service(suffix, &text) => continue,
+                    kind => kind?,
+                };
                 table.insert(key, read_value(&name, kind, text)?);
             }
         }
@@ -403,6 +406,22 @@ fn known(key: &str, place: &str) -> Result<Kind, ConfigError> {
         })
 }
 
+/// Tells whether a name is one that Kubernetes and Docker give the containers beside a service that is called
+/// ringtrip, or ringtrip-something.
+fn is_of_a_service(name: &str, value: &str) -> bool {
+    let name = format!("_{name}");
+    let is_address = ["tcp://", "udp://", "sctp://"]
+        .iter()
+        .any(|scheme| value.starts_with(scheme));
+    let is_part = ["_TCP_", "_UDP_", "_SCTP_"]
+        .iter()
+        .any(|protocol| name.contains("_PORT_") && name.contains(protocol));
+    name.ends_with("_SERVICE_HOST")
+        || name.contains("_SERVICE_PORT")
+        || is_part
+        || (is_address && name.contains("_PORT"))
+}
+
 fn read_value(name: &str, kind: Kind, text: String) -> Result<toml::Value, ConfigError> {
     Ok(match kind {
         Kind::Text => toml::Value::String(text),
@@ -513,6 +532,27 @@ mod tests {
         assert_eq!(config.max_calls, 5);
         assert_eq!(config.sip_domains, ["a.example", "b.example"]);
         assert_eq!(config.media_thread_count(), 3);
+    }
+
+    #[test]
+    fn what_kubernetes_says_of_a_service_of_this_name_is_no_configuration() {
+        for (name, value) in [
+            ("RINGTRIP_SERVICE_HOST", "10.0.0.1"),
+            ("RINGTRIP_SERVICE_PORT", "8080"),
+            ("RINGTRIP_SERVICE_PORT_HTTP", "8080"),
+            ("RINGTRIP_PORT", "tcp://10.0.0.1:8080"),
+            ("RINGTRIP_PORT_8080_TCP", "tcp://10.0.0.1:8080"),
+            ("RINGTRIP_PORT_8080_TCP_PROTO", "tcp"),
+            ("RINGTRIP_PORT_8080_TCP_ADDR", "10.0.0.1"),
+            ("RINGTRIP_MEDIA_SERVICE_HOST", "10.0.0.2"),
+        ] {
+            let config = Config::load(None, environment(&[(name, value)]));
+            assert_eq!(config.unwrap(), Config::default(), "{name}");
+        }
+        for name in ["RINGTRIP_HTTP_PORT", "RINGTRIP_PORT", "RINGTRIP_HOST"] {
+            let config = Config::load(None, environment(&[(name, "8080")]));
+            assert!(config.is_err(), "{name}");
+        }
     }
 
     #[test]

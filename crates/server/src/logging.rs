@@ -7,11 +7,12 @@ use std::io::{self, IsTerminal};
 use anyhow::anyhow;
 use serde_json::Value;
 use tracing::field::Field;
-use tracing::{Subscriber, subscriber};
+use tracing::{Level, Metadata, Subscriber, subscriber};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::filter::{ParseError, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
+use tracing_subscriber::layer::SubscriberExt;
 
 use crate::config::LogFormat;
 
@@ -21,11 +22,11 @@ const MAX_VALUE_BYTES: usize = 1024;
 const CUT: char = '…';
 
 /// Libraries that log what they carry, whole frames with tokens and passwords in them, when they are
-/// let. Nothing below `info` is taken from them, whatever the filter says.
-const TALKATIVE: [&str; 3] = [
-    "tungstenite=info",
-    "tokio_tungstenite=info",
-    "sqlx::postgres::notice=warn",
+/// let. Nothing below this is taken from them, whatever the filter says.
+const TALKATIVE: [(&str, Level); 3] = [
+    ("tungstenite", Level::INFO),
+    ("tokio_tungstenite", Level::INFO),
+    ("sqlx::postgres::notice", Level::WARN),
 ];
 
 /// Starts logging. Standard output stays free for what a command prints.
@@ -43,11 +44,16 @@ pub(crate) fn start(filter: &str, format: Option<LogFormat>) -> anyhow::Result<(
 
 /// Reads a filter such as `info,ringtrip_media=debug`.
 pub(crate) fn filter(text: &str) -> Result<EnvFilter, ParseError> {
-    let mut filter = EnvFilter::try_new(text)?;
-    for limit in TALKATIVE {
-        filter = filter.add_directive(limit.parse()?);
-    }
-    Ok(filter)
+    EnvFilter::try_new(text)
+}
+
+/// Tells whether nothing of what peers send is in it.
+fn is_discreet(metadata: &Metadata<'_>) -> bool {
+    TALKATIVE.iter().all(|(name, level)| {
+        let rest = metadata.target().strip_prefix(name);
+        let theirs = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
+        !theirs || metadata.level() <= level
+    })
 }
 
 fn build<W>(
@@ -60,6 +66,7 @@ where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let builder = tracing_subscriber::fmt().with_env_filter(filter);
+    let discreet = filter_fn(is_discreet);
     match format {
         LogFormat::Human => Box::new(
             builder
@@ -67,14 +74,16 @@ where
                 .with_ansi(colours)
                 .fmt_fields(debug_fn(write_field))
                 .with_writer(writer)
-                .finish(),
+                .finish()
+                .with(discreet),
         ),
         LogFormat::Json => Box::new(
             builder
                 .json()
                 .flatten_event(true)
                 .with_writer(JsonLines(writer))
-                .finish(),
+                .finish()
+                .with(discreet),
         ),
     }
 }
@@ -199,7 +208,8 @@ mod tests {
             let kept = kept.clone();
             move || kept.clone()
         };
-        let built = build(filter("info").unwrap(), format, false, writer);
+        let filter = filter("info,tungstenite::protocol=trace,tokio_tungstenite=trace");
+        let built = build(filter.unwrap(), format, false, writer);
         subscriber::with_default(built, log);
         let bytes = kept.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
@@ -223,6 +233,20 @@ mod tests {
         assert_eq!(text.lines().count(), 1, "{text}");
         let line: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(line["user"], NASTY);
+    }
+
+    #[test]
+    fn what_libraries_carry_is_never_logged_whatever_the_filter_says() {
+        for format in [LogFormat::Human, LogFormat::Json] {
+            let text = logged(format, || {
+                tracing::trace!(target: "tungstenite::protocol", "Received message: passwd");
+                tracing::debug!(target: "tokio_tungstenite", "passwd");
+                tracing::info!(target: "tungstenite_like", "heard");
+                tracing::info!(target: "tungstenite::protocol", "closed");
+            });
+            assert!(!text.contains("passwd"), "{text}");
+            assert!(text.contains("heard") && text.contains("closed"), "{text}");
+        }
     }
 
     #[test]

@@ -315,7 +315,8 @@ pub(crate) fn list_query(
     } else {
         walked.sql()
     };
-    page_query(TABLE, walked, order.sql(), walk, |query| {
+    let exact = *filter == CredentialConnectionFilter::default();
+    page_query(TABLE, walked, order.sql(), walk, exact, |query| {
         narrow(query, account, filter, few || in_order);
     })
 }

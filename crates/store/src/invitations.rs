@@ -2,7 +2,7 @@
 
 use ringtrip_model::{
     AccountId, FieldError, FieldErrorKind, HashedPassword, HashedToken, Invitation, InvitationId,
-    MAX_INVITATIONS, NewInvitation, NewUser, Role, Timestamp, User,
+    MAX_INVITATIONS, NewInvitation, NewUser, Role, Timestamp, User, UserId,
 };
 
 use crate::accounts;
@@ -175,6 +175,22 @@ impl Store {
         )
         .await
     }
+}
+
+/// Deletes the open invitations that a person made.
+pub(crate) async fn withdraw(
+    conn: &mut Conn,
+    doing: &'static str,
+    account: AccountId,
+    by: UserId,
+) -> Result<(), StoreError> {
+    db::query("DELETE FROM invitations WHERE account_id = $1 AND invited_by = $2")
+        .bind(account.to_string())
+        .bind(by.to_string())
+        .execute(conn)
+        .await
+        .map_err(StoreError::while_doing(doing))?;
+    Ok(())
 }
 
 async fn insert(conn: &mut Conn, new: &NewInvitation) -> Result<(), StoreError> {

@@ -181,13 +181,10 @@ fn place(id: &MobilePushCredentialId) -> Place<'_> {
 fn read(row: &Row, inner: &Inner) -> Result<MobilePushCredential, StoreError> {
     let columns = Columns::new(row, TABLE, READING);
     let id: MobilePushCredentialId = columns.parse("id")?;
+    let key_id = columns.get("encryption_key_id")?;
     let opened = inner
-        .open_text(
-            place(&id),
-            columns.get("encryption_key_id")?,
-            columns.get("material")?,
-        )
-        .ok_or_else(|| columns.unsealable("material"))?;
+        .open_text(place(&id), key_id, columns.get("material")?)
+        .ok_or_else(|| inner.unopened(columns, "material", key_id))?;
     let material = match columns.name("platform", PushPlatform::from_name)? {
         PushPlatform::Ios => {
             let IosMaterial {

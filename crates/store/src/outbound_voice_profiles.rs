@@ -223,7 +223,8 @@ pub(crate) fn list_query(
     } else {
         order
     };
-    page_query(TABLE, walked.sql(), order.sql(), walk, |query| {
+    let exact = *filter == OutboundVoiceProfileFilter::default();
+    page_query(TABLE, walked.sql(), order.sql(), walk, exact, |query| {
         narrow(query, account, filter);
     })
 }

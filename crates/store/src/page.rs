@@ -1,7 +1,8 @@
 //! Parts of lists, and the text that lists are searched by.
 //!
 //! A page is found by walking an index in the order of its list: [`page_query`] asks the index for ids alone,
-//! and reads the rows of those. However deep a page lies, no other row is touched.
+//! and reads the rows of those. However deep a page lies, no other row is touched. Where the walk passes over
+//! nothing, it reads the rows as it goes, which is easier to plan.
 
 use ringtrip_model::AccountId;
 
@@ -85,15 +86,22 @@ pub(crate) struct Walk {
 }
 
 /// Makes the query of one page. `walked` is the order in which the index is walked, `order` that of the list;
-/// `narrow` adds the conditions.
+/// `narrow` adds the conditions, which are `exact` if the index has just the rows that meet them side by side.
 pub(crate) fn page_query(
     table: &'static str,
     walked: &'static str,
     order: &'static str,
     walk: Walk,
+    exact: bool,
     narrow: impl FnOnce(&mut QueryBuilder),
 ) -> QueryBuilder {
     let mut query = QueryBuilder::new("SELECT * FROM ");
+    if exact && walk.offset == 0 && !walk.backwards {
+        query.push(table);
+        narrow(&mut query);
+        query.push(walked).push(" LIMIT ").push_bind(walk.limit);
+        return query;
+    }
     query
         .push(table)
         .push(" WHERE id IN (SELECT id FROM ")

@@ -151,6 +151,20 @@ async fn assert_walks_indexes(what: &str, query: QueryBuilder, conn: &mut Conn) 
     }
 }
 
+/// Asserts that rows are read one after the other as an index has them, and no others.
+async fn assert_reads_in_order(what: &str, query: QueryBuilder, conn: &mut Conn) {
+    let plan = query.plan(conn).await;
+    let text = plan.join("\n");
+    for step in plan.iter().map(|step| step.trim()) {
+        let ordered = !step.contains("TEMP B-TREE") && !step.contains("Sort");
+        let by_index = !step.starts_with("SCAN") && !step.contains("Seq Scan on");
+        assert!(
+            ordered && by_index && !step.contains("Filter:"),
+            "{what}\n{text}"
+        );
+    }
+}
+
 fn statuses() -> Vec<Option<StatusFilter>> {
     let all = Status::ALL.iter().copied();
     let mut statuses = vec![None];
@@ -183,8 +197,12 @@ async fn lists_of_credentials_walk_indexes_whatever_they_are_filtered_by() {
             let what = format!("{filter:?}");
             assert_walks_indexes(&what, wanted.count_query(), &mut conn).await;
             let first = wanted.list_query(u64::MAX, HEAD);
-            let first = first.with_column("total", wanted.count_query());
-            assert_walks_indexes(&what, first, &mut conn).await;
+            if wanted.conditions() <= 1 && filter.sip_username.is_none() {
+                assert_reads_in_order(&what, first, &mut conn).await;
+            } else {
+                let first = first.with_column("total", wanted.count_query());
+                assert_walks_indexes(&what, first, &mut conn).await;
+            }
             for total in [NARROW, NARROW + 1] {
                 for walk in [FORTH, BACK] {
                     let query = wanted.list_query(total, walk);

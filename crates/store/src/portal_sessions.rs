@@ -1,8 +1,8 @@
 //! Who is signed in, and from which browsers people have signed in.
 
 use ringtrip_model::{
-    HashedToken, MAX_SESSIONS, PortalSession, PortalSessionId, SESSION_IDLE, SESSION_LIFETIME,
-    Timestamp, User, UserId,
+    HashedPassword, HashedToken, MAX_SESSIONS, PortalSession, PortalSessionId, SESSION_IDLE,
+    SESSION_LIFETIME, Timestamp, User, UserId,
 };
 
 use crate::db::{self, Conn, Row, reader};
@@ -51,12 +51,15 @@ impl Store {
     pub async fn begin_portal_session(
         &self,
         user: UserId,
+        judged: Option<HashedPassword>,
         session: NewPortalSession,
         now: Timestamp,
     ) -> Result<Option<SignedIn>, StoreError> {
         self.write(
             BEGINNING,
-            move |conn| Box::pin(async move { begin(conn, user, &session, now).await }),
+            move |conn| {
+                Box::pin(async move { begin(conn, user, judged.as_ref(), &session, now).await })
+            },
             |_| {},
         )
         .await
@@ -196,6 +199,7 @@ fn ago(now: Timestamp, time: std::time::Duration) -> i64 {
 pub(crate) async fn begin(
     conn: &mut Conn,
     user: UserId,
+    judged: Option<&HashedPassword>,
     new: &NewPortalSession,
     now: Timestamp,
 ) -> Result<Option<SignedIn>, StoreError> {
@@ -203,12 +207,16 @@ pub(crate) async fn begin(
     if !users::hold_account(conn, BEGINNING, user).await? {
         return Ok(None);
     }
-    let row = db::query("UPDATE users SET last_sign_in_at = $2 WHERE id = $1 RETURNING *")
-        .bind(user.to_string())
-        .bind(now.as_micros())
-        .fetch_optional(conn)
-        .await
-        .map_err(failed)?;
+    let row = db::query(
+        "UPDATE users SET last_sign_in_at = $2
+         WHERE id = $1 AND password = COALESCE($3, password) RETURNING *",
+    )
+    .bind(user.to_string())
+    .bind(now.as_micros())
+    .bind(judged.map(HashedPassword::to_string))
+    .fetch_optional(conn)
+    .await
+    .map_err(failed)?;
     let Some(person) = row.as_ref().map(users::read).transpose()? else {
         return Ok(None);
     };

@@ -116,12 +116,12 @@ pub(crate) async fn load(conn: &mut Conn, sealer: &Sealer) -> Result<Vec<Signing
             column: "secret",
             id: &id,
         };
+        let key_id = columns.get("encryption_key_id")?;
+        if !sealer.knows(key_id) {
+            return Err(columns.key_missing(key_id));
+        }
         sealer
-            .open(
-                place,
-                columns.get("encryption_key_id")?,
-                columns.get("secret")?,
-            )
+            .open(place, key_id, columns.get("secret")?)
             .and_then(|secret| SigningKey::from_parts(id, secret))
             .ok_or_else(|| columns.unsealable("secret"))
     };

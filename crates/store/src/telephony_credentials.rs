@@ -288,6 +288,27 @@ impl Wanted<'_> {
             }
     }
 
+    /// Counts what is narrowed by.
+    pub(crate) fn conditions(&self) -> usize {
+        let TelephonyCredentialFilter {
+            tag,
+            name,
+            sip_username,
+            connection,
+            status,
+        } = self.filter;
+        let set = [
+            tag.is_some(),
+            name.is_some(),
+            sip_username.is_some(),
+            connection.is_some(),
+            status.is_some(),
+        ];
+        set.into_iter().filter(|set| *set).count()
+            // A state is two columns.
+            + usize::from(status.is_some())
+    }
+
     pub(crate) fn count_query(&self) -> QueryBuilder {
         if let Some(status) = self.filter.status
             && self.by_state_alone()
@@ -382,13 +403,16 @@ impl Wanted<'_> {
                 query
             }
             Some(StatusFilter::Only(TelephonyCredentialStatus::Expired)) if few => {
-                page_query(TABLE, sorted, NEWEST_FIRST, walk, |query| {
+                page_query(TABLE, sorted, NEWEST_FIRST, walk, false, |query| {
                     self.narrow(query)
                 })
             }
-            Some(_) | None => page_query(TABLE, walked, NEWEST_FIRST, walk, |query| {
-                self.narrow(query)
-            }),
+            Some(_) | None => {
+                let exact = self.conditions() <= 1;
+                page_query(TABLE, walked, NEWEST_FIRST, walk, exact, |query| {
+                    self.narrow(query)
+                })
+            }
         }
     }
 
@@ -531,13 +555,10 @@ pub(crate) fn read(row: &Row, inner: &Inner) -> Result<TelephonyCredential, Stor
         column: "sip_password",
         id: &id,
     };
+    let key_id = columns.get("encryption_key_id")?;
     let sip_password = inner
-        .open_text(
-            place,
-            columns.get("encryption_key_id")?,
-            columns.get("sip_password")?,
-        )
-        .ok_or_else(|| columns.unsealable("sip_password"))?;
+        .open_text(place, key_id, columns.get("sip_password")?)
+        .ok_or_else(|| inner.unopened(columns, "sip_password", key_id))?;
     Ok(TelephonyCredential {
         id,
         account: columns.parse("account_id")?,

@@ -226,7 +226,8 @@ pub(crate) fn list_query(
     } else {
         order
     };
-    page_query(TABLE, walked.sql(), order.sql(), walk, |query| {
+    let exact = *filter == TrunkFilter::default();
+    page_query(TABLE, walked.sql(), order.sql(), walk, exact, |query| {
         narrow(query, account, filter);
     })
 }
@@ -255,11 +256,11 @@ fn read(row: &Row, inner: &Inner) -> Result<Trunk, StoreError> {
         id: &id,
     };
     let auth_password = match columns.get::<Option<&[u8]>>("auth_password")? {
-        Some(sealed) => Some(
-            inner
-                .open_text(place, columns.get("encryption_key_id")?, sealed)
-                .ok_or_else(|| columns.unsealable("auth_password"))?,
-        ),
+        Some(sealed) => {
+            let key_id = columns.get("encryption_key_id")?;
+            let opened = inner.open_text(place, key_id, sealed);
+            Some(opened.ok_or_else(|| inner.unopened(columns, "auth_password", key_id))?)
+        }
         None => None,
     };
     let mut settings: TrunkSettings = serde_json::from_str(columns.get("settings")?)

@@ -10,7 +10,7 @@ use crate::db::{self, Conn, QueryBuilder, Row, reader};
 use crate::error::StoreError;
 use crate::page::{Length, Listing, Page, fold};
 use crate::row::{self, Columns};
-use crate::{NewPortalSession, SignedIn, Store, one_time_links, portal_sessions};
+use crate::{NewPortalSession, SignedIn, Store, invitations, one_time_links, portal_sessions};
 
 pub(crate) const TABLE: &str = "users";
 pub(crate) const READING: &str = "reading people";
@@ -152,7 +152,8 @@ impl Store {
     }
 
     /// Gives a person another role, in the name of somebody who has a role themself, and ends the
-    /// person's sessions: the next one begins with the new role.
+    /// person's sessions: the next one begins with the new role. Whom they invited in the old one, and who has
+    /// not come yet, is not invited any more.
     ///
     /// # Errors
     /// [`StoreError::NotAllowed`] if that role does not reach so far; refuses to take the last owner.
@@ -186,6 +187,7 @@ impl Store {
                         .await
                         .map_err(StoreError::while_doing(CHANGING))?;
                     portal_sessions::end_all(conn, CHANGING, id).await?;
+                    invitations::withdraw(conn, CHANGING, account, id).await?;
                     Ok(Some(User {
                         role,
                         updated_at: now,
@@ -198,7 +200,8 @@ impl Store {
         .await
     }
 
-    /// Removes a person and ends their sessions, in the name of somebody who has a role themself.
+    /// Removes a person and ends their sessions and invitations, in the name of somebody who has a role
+    /// themself.
     ///
     /// # Errors
     /// [`StoreError::NotAllowed`] if that role does not reach so far; refuses to take the last owner.
@@ -220,6 +223,7 @@ impl Store {
                         return Err(StoreError::NotAllowed);
                     }
                     keep_an_owner(conn, &user, "/").await?;
+                    invitations::withdraw(conn, REMOVING, account, id).await?;
                     // Sessions, devices and links go with their person.
                     db::query("DELETE FROM users WHERE id = $1")
                         .bind(id.to_string())
@@ -252,7 +256,7 @@ impl Store {
                     if set_password(conn, user, &password, now).await?.is_none() {
                         return Ok(None);
                     }
-                    portal_sessions::begin(conn, user, &session, now).await
+                    portal_sessions::begin(conn, user, None, &session, now).await
                 })
             },
             |_| {},

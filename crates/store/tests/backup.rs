@@ -281,7 +281,7 @@ async fn furnish_people(world: &mut World) {
         device: PlainToken::generate(rng).hashed(),
         replaces: None,
     };
-    let begun = store.begin_portal_session(ann.id, session, NOW).await;
+    let begun = store.begin_portal_session(ann.id, None, session, NOW).await;
     assert!(begun.unwrap().is_some());
 }
 

@@ -5,9 +5,9 @@
 mod support;
 
 use ringtrip_model::{
-    Account, FieldErrorKind, HashedPassword, HashedToken, INVITATION_LIFETIME, MAX_SESSIONS,
-    NewAccount, NewInvitation, NewUser, PASSWORD_RESET_LIFETIME, PlainToken, PortalSession,
-    PortalSessionId, Role, SESSION_IDLE, Timestamp, User, UserId,
+    Account, FieldErrorKind, Generator, HashedPassword, HashedToken, INVITATION_LIFETIME,
+    MAX_SESSIONS, NewAccount, NewInvitation, NewUser, PASSWORD_RESET_LIFETIME, PlainPassword,
+    PlainToken, PortalSession, PortalSessionId, Role, SESSION_IDLE, Timestamp, User, UserId,
 };
 use ringtrip_store::{NewPortalSession, OneTimeLink, Page, SignedIn, StoreError};
 use support::{NOW, World, after, fault};
@@ -80,7 +80,10 @@ fn session(world: &mut World, at: Timestamp) -> NewPortalSession {
 async fn sign_in(world: &mut World, user: &User, at: Timestamp) -> (HashedToken, PortalSession) {
     let new = session(world, at);
     let token = new.token;
-    let begun = world.store.begin_portal_session(user.id, new, at).await;
+    let begun = world
+        .store
+        .begin_portal_session(user.id, None, new, at)
+        .await;
     (token, begun.unwrap().unwrap().session)
 }
 
@@ -274,7 +277,7 @@ async fn a_session_opens_until_it_ends_is_silent_too_long_or_is_replaced() {
     let second = next.token;
     world
         .store
-        .begin_portal_session(ann.id, next, NOW)
+        .begin_portal_session(ann.id, None, next, NOW)
         .await
         .unwrap();
     assert!(!is_alive(&world, first, NOW).await, "replaced");
@@ -326,7 +329,9 @@ async fn browsers_are_known_by_whom_they_signed_in_until_the_password_changes() 
     for user in [ann.id, bob.id, ann.id] {
         new.token = token(&mut world);
         new.session.id = PortalSessionId::generate(&mut world.rng);
-        let begun = world.store.begin_portal_session(user, new.clone(), NOW);
+        let begun = world
+            .store
+            .begin_portal_session(user, None, new.clone(), NOW);
         assert!(begun.await.unwrap().is_some());
     }
     assert!(known(&world, ann.id).await.unwrap());
@@ -445,7 +450,10 @@ async fn who_is_removed_is_signed_out_and_the_address_is_free_again() {
     let found = world.store.identify_user_email(&cy.email).await;
     assert!(found.unwrap().is_none());
     let new = session(&mut world, NOW);
-    let begun = world.store.begin_portal_session(cy.id, new, NOW).await;
+    let begun = world
+        .store
+        .begin_portal_session(cy.id, None, new, NOW)
+        .await;
     assert_eq!(begun.unwrap(), None);
     member(&mut world, &ann, "cy@example.org", Role::Admin).await;
 }
@@ -478,5 +486,59 @@ async fn addresses_that_nobody_can_have_are_not_looked_for() {
     for email in ["", " ", "a\0b@x", &"x".repeat(5000)] {
         let found = world.store.identify_user_email(email).await;
         assert!(found.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn whom_somebody_invited_is_not_invited_any_more_when_they_go_or_change_their_role() {
+    let mut world = World::new().await;
+    let ann = owner(&mut world, "ann@example.org").await;
+    let admin = member(&mut world, &ann, "admin@example.org", Role::Admin).await;
+    let other = member(&mut world, &ann, "other@example.org", Role::Admin).await;
+    let mut tokens = Vec::new();
+    for (by, email) in [
+        (&ann, "kept@example.org"),
+        (&admin, "back@example.org"),
+        (&other, "door@example.org"),
+    ] {
+        let (new, token) = invitation(&mut world, by, email, Role::Admin);
+        world.store.insert_invitation(new).await.unwrap();
+        tokens.push(token.hashed());
+    }
+    let removed = world
+        .store
+        .delete_user(ann.account, admin.id, Role::Owner)
+        .await;
+    assert!(removed.unwrap().is_some());
+    let role = Role::Developer;
+    let changed = world
+        .store
+        .change_role(ann.account, other.id, role, Role::Owner, after(1))
+        .await;
+    assert!(changed.unwrap().is_some());
+    for (token, works) in tokens.into_iter().zip([true, false, false]) {
+        let found = world.store.invitation_by_token(token, after(2)).await;
+        assert_eq!(found.unwrap().is_some(), works);
+    }
+}
+
+#[tokio::test]
+async fn a_password_that_was_right_when_it_was_judged_begins_nothing_when_it_is_another_by_now() {
+    let mut world = World::new().await;
+    let ann = owner(&mut world, "ann@example.org").await;
+    let mut rng = Generator::from_seed([9; 32]);
+    let chosen = PlainPassword::choose("/password", "seven quiet otters").unwrap();
+    let next = HashedPassword::new(&chosen, &mut rng);
+    let new = session(&mut world, NOW);
+    let changed = world
+        .store
+        .change_password(ann.id, next.clone(), new, after(1));
+    assert!(changed.await.unwrap().is_some());
+    for (judged, begins) in [(password(), false), (next, true)] {
+        let new = session(&mut world, after(2));
+        let begun = world
+            .store
+            .begin_portal_session(ann.id, Some(judged), new, after(2));
+        assert_eq!(begun.await.unwrap().is_some(), begins);
     }
 }

@@ -161,11 +161,25 @@ pub(crate) async fn begin(
     arrival: Arrival,
     status: StatusCode,
 ) -> Result<Response, ApiError> {
+    begin_as(api, user, None, arrival, status).await
+}
+
+/// As [`begin`], for somebody whose password was judged: if it is another one by now, they have proved
+/// nothing.
+async fn begin_as(
+    api: Api,
+    user: UserId,
+    judged: Option<HashedPassword>,
+    arrival: Arrival,
+    status: StatusCode,
+) -> Result<Response, ApiError> {
     let new = arrival.session(&api);
     let (store, stored, now) = (api.store().clone(), new.stored.clone(), api.now());
-    let begun =
-        to_the_end(async move { Ok(store.begin_portal_session(user, stored, now).await?) }).await?;
-    begun_answer(&api, begun, &new, status).await
+    let begun = to_the_end(async move {
+        let begun = store.begin_portal_session(user, judged, stored, now).await;
+        Ok(begun?)
+    });
+    begun_answer(&api, begun.await?, &new, status).await
 }
 
 /// Answers with a session that has begun.
@@ -206,18 +220,18 @@ pub(crate) async fn sign_in(
     faults.extend(no_email.into_iter().chain(no_password));
     check(faults, Ok(()))?;
     let arrival = Arrival::new(channel, peer, &headers);
-    let user = judge(&api, &email, &password, &arrival).await?;
-    begin(api, user.id, arrival, StatusCode::CREATED).await
+    let (user, judged) = judge(&api, &email, &password, &arrival).await?;
+    begin_as(api, user.id, Some(judged), arrival, StatusCode::CREATED).await
 }
 
-/// Finds out whether somebody has this address and this password. Who has not is told the same, after the
-/// same time, whether or not the address is known.
+/// Finds out whether somebody has this address and this password, and returns what it was judged by. Who has
+/// not is told the same, after the same time, whether or not the address is known.
 async fn judge(
     api: &Api,
     email: &str,
     password: &str,
     arrival: &Arrival,
-) -> Result<User, ApiError> {
+) -> Result<(User, HashedPassword), ApiError> {
     let found = api.store().identify_user_email(email).await?;
     let user = found.as_ref().map(|(user, _)| user);
     if let Some(user) = user {
@@ -235,9 +249,9 @@ async fn judge(
     }
     let known = found.as_ref().map(|(_, hashed)| hashed.clone());
     if matches_password(api, &attempt, known, password).await?
-        && let Some((user, _)) = found
+        && let Some(found) = found
     {
-        return Ok(user);
+        return Ok(found);
     }
     Err(ApiError::Portal(PortalRefusal::WrongPassword))
 }

@@ -165,23 +165,19 @@ fn read(query: &Query, now: Timestamp) -> Result<Option<CallEventFilter>, ApiErr
         );
     let eq = time(query, "occurred_at", "eq")?;
     let instant = Duration::from_micros(1);
-    filter.occurred_from = match (
+    let from = [
         time(query, "occurred_at", "gte")?,
-        time(query, "occurred_at", "gt")?,
-    ) {
-        (Some(from), _) => Some(from),
-        (None, Some(after)) => Some(after + instant),
-        (None, None) => eq,
-    };
-    filter.occurred_before = match (
+        time(query, "occurred_at", "gt")?.map(|after| after + instant),
+        eq,
+    ];
+    let before = [
         time(query, "occurred_at", "lt")?,
-        time(query, "occurred_at", "lte")?,
-    ) {
-        (Some(before), _) => Some(before),
-        (None, Some(to)) => Some(to + instant),
+        time(query, "occurred_at", "lte")?.map(|to| to + instant),
         // Times are shown by the microsecond and often kept by the millisecond.
-        (None, None) => eq.map(|at| at + Duration::from_millis(1)),
-    };
+        eq.map(|at| at + Duration::from_millis(1)),
+    ];
+    filter.occurred_from = from.into_iter().flatten().max();
+    filter.occurred_before = before.into_iter().flatten().min();
     let anytime = filter.leg.is_some()
         || filter.call.is_some()
         || filter.occurred_from.is_some()

@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, Executor, PgConnection, Row, SqlSafeStr};
 
 use super::format::{ColumnKind, Table, Value};
 use super::{BackupError, failed, quoted};
+use crate::db;
 
 /// Lists the tables in the order of their names.
 pub(super) async fn tables(conn: &mut PgConnection) -> Result<Vec<Table>, BackupError> {
@@ -24,6 +25,9 @@ pub(super) async fn tables(conn: &mut PgConnection) -> Result<Vec<Table>, Backup
     .map_err(failed("reading its tables"))?;
     let mut tables: Vec<Table> = Vec::new();
     for (table, column, kind) in found {
+        if !db::is_own_table(&table) {
+            continue;
+        }
         let known = match kind.as_str() {
             "bigint" => ColumnKind::Integer,
             "boolean" => ColumnKind::Boolean,

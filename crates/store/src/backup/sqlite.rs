@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, Executor, Row, SqlSafeStr, SqliteConnection};
 
 use super::format::{ColumnKind, Table, Value};
 use super::{BackupError, failed, quoted};
+use crate::db;
 
 /// Lists the tables in the order of their names.
 pub(super) async fn tables(conn: &mut SqliteConnection) -> Result<Vec<Table>, BackupError> {
@@ -21,7 +22,7 @@ pub(super) async fn tables(conn: &mut SqliteConnection) -> Result<Vec<Table>, Ba
     .await
     .map_err(&reading)?;
     let mut tables = Vec::new();
-    for name in names {
+    for name in names.into_iter().filter(|name| db::is_own_table(name)) {
         let found: Vec<(String, String)> =
             sqlx::query_as("SELECT name, type FROM pragma_table_info($1) ORDER BY cid")
                 .bind(name.clone())

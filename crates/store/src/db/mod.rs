@@ -224,6 +224,13 @@ pub(crate) fn newest_change() -> i64 {
         .unwrap_or(0)
 }
 
+/// Tells whether a table is one that the changes made: a database may hold those of others, too.
+pub(crate) fn is_own_table(name: &str) -> bool {
+    let made = CHANGES.iter().flat_map(|change| change.sqlite.lines());
+    made.filter_map(|line| line.strip_prefix("CREATE TABLE ")?.strip_suffix(" ("))
+        .any(|own| own == name)
+}
+
 /// Brings the tables up to date. Refuses a database that a newer version has changed.
 pub(crate) async fn migrate(conn: &mut Conn) -> Result<(), sqlx::migrate::MigrateError> {
     migrate_to(conn, newest_change()).await

@@ -247,6 +247,8 @@ mod tests {
                     .to_owned(),
             )
         };
+        let long = format!("/portal/users/{}", "x".repeat(60_000));
+        let cut = format!("delete user {}", "x".repeat(MAX_NAME_CHARS));
         for (method, route, path, expected) in [
             (
                 Method::POST,
@@ -260,6 +262,7 @@ mod tests {
                 "/v2/phone_numbers/7",
                 "update phone_number 7",
             ),
+            (Method::DELETE, "/portal/users/{id}", &long, &cut),
             (
                 Method::PATCH,
                 "/v2/phone_numbers/{id}/voice",

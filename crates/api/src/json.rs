@@ -457,6 +457,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_stranger_sends_little_and_large_bodies_need_a_place() {
+        let object = async |length: usize, access: Option<PortalAccess>| {
+            let text = format!("{{\"a\":\"{}\"}}", "x".repeat(length));
+            let mut request = HttpRequest::post("/").body(Body::from(text)).unwrap();
+            if let Some(access) = access {
+                request.extensions_mut().insert(access);
+            }
+            let read = JsonObject::from_request(request, &()).await;
+            read.map(|_| ()).map_err(|error| error.to_string())
+        };
+        assert!(object(15_000, Some(PortalAccess::Anyone)).await.is_ok());
+        assert!(object(20_000, Some(PortalAccess::Anyone)).await.is_err());
+        assert!(object(20_000, Some(PortalAccess::Person)).await.is_ok());
+        let free = u32::try_from(LARGE_BODIES.available_permits()).unwrap();
+        let all = LARGE_BODIES.acquire_many(free).await.unwrap();
+        let refused = object(LARGE_BODY_BYTES, None).await.unwrap_err();
+        assert_eq!(refused, ApiError::TooManyBodies.to_string());
+        assert!(object(1_000, None).await.is_ok());
+        drop(all);
+        assert!(object(LARGE_BODY_BYTES, None).await.is_ok());
+    }
+
+    #[tokio::test]
     async fn bodies_in_pieces_are_joined_and_bounded() {
         assert_eq!(
             read(body(&[b"{\"a\"", b":1", b"}"], true), 100)

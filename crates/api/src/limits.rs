@@ -171,8 +171,6 @@ struct Buckets<K> {
 struct Known<K> {
     /// In microseconds since the epoch.
     times: HashMap<K, i64>,
-    /// One bucket for all that there was no room for.
-    others: i64,
     searched: i64,
 }
 
@@ -182,7 +180,6 @@ impl<K: Eq + Hash> Buckets<K> {
             per_second,
             empty_at: Mutex::new(Known {
                 times: HashMap::new(),
-                others: 0,
                 searched: i64::MIN,
             }),
         }
@@ -197,7 +194,7 @@ impl<K: Eq + Hash> Buckets<K> {
         (1_000_000 / i64::from(self.per_second.max(1))).max(1)
     }
 
-    /// Counts a request; none if nothing is counted.
+    /// Counts a request; none if nothing is counted, or there is no room to.
     fn take<Q>(&self, name: &Q, now: Timestamp) -> Option<Standing>
     where
         K: Borrow<Q>,
@@ -208,14 +205,15 @@ impl<K: Eq + Hash> Buckets<K> {
         }
         let (cost, now) = (self.cost(), now.as_micros());
         let mut known = self.empty_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = &mut *known;
-        if !known.times.contains_key(name) {
-            known.make_room(now);
-        }
-        let at = if known.times.len() < ROOM || known.times.contains_key(name) {
-            known.times.entry(name.to_owned()).or_insert(now)
-        } else {
-            &mut known.others
+        let at = match known.times.get_mut(name) {
+            Some(at) => at,
+            None => {
+                known.make_room(now);
+                if known.times.len() >= ROOM {
+                    return None;
+                }
+                known.times.entry(name.to_owned()).or_insert(now)
+            }
         };
         // The clock may have been set back.
         let before = (*at).clamp(now, now + WINDOW);
@@ -238,12 +236,7 @@ impl<K: Eq + Hash> Buckets<K> {
         }
         let known = self.empty_at.lock().unwrap_or_else(PoisonError::into_inner);
         let now = now.as_micros();
-        let at = match known.times.get(name) {
-            Some(at) => *at,
-            None if known.times.len() >= ROOM => known.others,
-            None => return None,
-        };
-        let at = at.clamp(now, now + WINDOW);
+        let at = (*known.times.get(name)?).clamp(now, now + WINDOW);
         let over = at + self.cost() - now - WINDOW;
         (over > 0).then(|| seconds(over).max(1))
     }

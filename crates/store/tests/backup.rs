@@ -24,6 +24,7 @@ use ringtrip_store::{
     Store, StoreConfig, TelephonyCredentialFilter, Trail, back_up, restore,
 };
 use serde_json::Value;
+use sqlx::{Connection, Executor};
 use support::{Database, NOW, World, after, open, rng};
 use tokio::sync::mpsc;
 
@@ -372,6 +373,35 @@ async fn a_backup_is_the_same_on_either_engine() {
     for file in &files[1..] {
         assert_eq!(rows(file), first, "{}", file.display());
     }
+    world.store.close().await;
+}
+
+#[tokio::test]
+async fn tables_of_others_stay_out_of_a_backup() {
+    let mut world = World::new().await;
+    furnish(&mut world).await;
+    let config = world.database.config();
+    let before = world.database.folder().join("before");
+    back_up(&config.url, &before, NOW, &mut rng(8))
+        .await
+        .unwrap();
+    let sql = "CREATE TABLE notes (id INTEGER PRIMARY KEY, at DATE)";
+    if world.database.is_postgres() {
+        let mut conn = sqlx::PgConnection::connect(&config.url).await.unwrap();
+        let counted = "CREATE TABLE counted (id BIGINT GENERATED ALWAYS AS IDENTITY, at DATE)";
+        conn.execute(counted).await.unwrap();
+        conn.execute(sql).await.unwrap();
+    } else {
+        let mut conn = sqlx::SqliteConnection::connect(&config.url).await.unwrap();
+        conn.execute(sql).await.unwrap();
+    }
+    let after = world.database.folder().join("after");
+    back_up(&config.url, &after, NOW, &mut rng(8))
+        .await
+        .unwrap();
+    assert_eq!(rows(&after), rows(&before));
+    let copy = empty(&world.database);
+    restore(&copy.config(), &after, &mut rng(9)).await.unwrap();
     world.store.close().await;
 }
 

@@ -161,6 +161,25 @@ async fn events_are_filtered_as_the_sdks_ask() {
             "?filter[occurred_at]=2026-11-21T09:30:15.123456Z".to_owned(),
             8,
         ),
+        // The narrower bound counts, whichever it is.
+        (
+            "?filter[occurred_at][gte]=2026-11-21T09:30:15.123456Z\
+             &filter[occurred_at][gt]=2026-11-21T09:30:15.123456Z"
+                .to_owned(),
+            4,
+        ),
+        (
+            "?filter[occurred_at][lte]=2026-11-21T09:30:15.123456Z\
+             &filter[occurred_at][lt]=2026-11-21T09:30:15.123456Z"
+                .to_owned(),
+            3,
+        ),
+        (
+            "?filter[occurred_at][gte]=2026-11-21T00:00:00Z\
+             &filter[occurred_at][eq]=2026-11-21T09:30:15.123456Z"
+                .to_owned(),
+            1,
+        ),
     ] {
         assert_eq!(list(&world, &query).await.len(), expected, "{query}");
     }

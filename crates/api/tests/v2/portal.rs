@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::http::Request;
+use base64::Engine;
 use futures_util::future::join_all;
 use ringtrip_api::{PORTAL_ROUTES, Peer, PortalAccess, PortalConfig, SignUp};
 use ringtrip_model::{Permission, PlainToken, Role};
@@ -769,6 +770,37 @@ async fn who_may_only_read_sees_no_secrets() {
         assert_eq!(hidden[secret], Value::Null);
         assert_eq!(hidden["id"], shown["id"]);
     }
+}
+
+#[tokio::test]
+async fn who_may_only_read_sees_large_lists_too() {
+    let world = World::new().await;
+    let mut ann = set_up(&world).await;
+    let mut reader = join(&world, &mut ann, "ro@example.org", "read_only").await;
+    // One long number in a sequence (DER) stands for a certificate and a key nearly as large as they may be.
+    let long = 40_000_u16;
+    let mut der = vec![0x30, 0x82];
+    der.extend((long + 4).to_be_bytes());
+    der.extend([0x02, 0x82]);
+    der.extend(long.to_be_bytes());
+    der.extend(std::iter::repeat_n(1, usize::from(long)));
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    let pem = |label: &str| format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----");
+    for n in 0..250 {
+        let body = json!({
+            "type": "ios", "alias": format!("a{n}"),
+            "certificate": pem("CERTIFICATE"), "private_key": pem("PRIVATE KEY"),
+        });
+        let path = "/portal/v2/mobile_push_credentials";
+        let made = ann.post(&world, path, body).await;
+        assert_eq!(made.status, 200, "{made:?}");
+    }
+    let path = "/portal/v2/mobile_push_credentials?page[size]=250";
+    let shown = ann.get(&world, path).await;
+    let hidden = reader.get(&world, path).await;
+    assert!(shown.body.len() > 20_000_000, "{}", shown.body.len());
+    assert_eq!(hidden.status, 200);
+    assert_eq!(hidden.json()["data"].as_array().unwrap().len(), 250);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Puts hyper's own refusals into the envelope. A head that cannot be read, or is too large, never
-//! reaches a handler: hyper writes a bare status and closes.
+//! reaches a handler: hyper writes a bare status and closes. A head that frames its body in two ways, of which
+//! hyper would choose one, is made one that cannot be read.
 
 use std::io;
 use std::pin::Pin;
@@ -39,6 +40,8 @@ const LINGER: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Wire<S> {
     stream: S,
+    /// None once another protocol is spoken.
+    framing: Option<Framing>,
     /// What is written in place of a bare refusal, and how much of it is written.
     said: Option<(Vec<u8>, usize)>,
     /// After a refusal: how much may still come, and until when.
@@ -51,6 +54,7 @@ impl<S> Wire<S> {
     pub(crate) const fn new(stream: S) -> Self {
         Self {
             stream,
+            framing: Some(Framing::new()),
             said: None,
             lingering: None,
             shut: false,
@@ -121,11 +125,84 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let this = &mut *self;
+        let read = Pin::new(&mut this.stream).poll_read(cx, buf);
+        if let Some(framing) = &mut this.framing {
+            framing.look(&mut buf.filled_mut()[before..]);
+        }
+        read
+    }
+}
+
+/// The longest name that matters.
+const NAME: usize = TRANSFER_ENCODING.len();
+const CONTENT_LENGTH: &[u8] = b"content-length";
+const TRANSFER_ENCODING: &[u8] = b"transfer-encoding";
+
+/// Looks for a `Content-Length` beside a `Transfer-Encoding`: whoever stands in front may take the body to end
+/// elsewhere than we do (RFC 9112 §11.2). It knows heads from bodies by nothing; but a body in which a line
+/// begins like that is no JSON either.
+#[derive(Debug)]
+struct Framing {
+    /// How the line begins, in lower case.
+    line: [u8; NAME],
+    /// How long it has become.
+    len: usize,
+    length: bool,
+    coding: bool,
+}
+
+impl Framing {
+    const fn new() -> Self {
+        Self {
+            line: [0; NAME],
+            len: 0,
+            length: false,
+            coding: false,
+        }
+    }
+
+    /// Looks at bytes that arrived, and breaks the second of the two headers.
+    fn look(&mut self, bytes: &mut [u8]) {
+        for byte in bytes {
+            match *byte {
+                b'\n' => {
+                    if self.len == 0 {
+                        (self.length, self.coding) = (false, false);
+                    }
+                    self.len = 0;
+                }
+                b'\r' => {}
+                b':' if self.len <= NAME => {
+                    let name = &self.line[..self.len];
+                    let (length, coding) = (name == CONTENT_LENGTH, name == TRANSFER_ENCODING);
+                    self.length |= length;
+                    self.coding |= coding;
+                    if (length || coding) && self.length && self.coding {
+                        *byte = 0;
+                    }
+                    self.len = NAME + 1;
+                }
+                other => {
+                    if let Some(place) = self.line.get_mut(self.len) {
+                        *place = other.to_ascii_lowercase();
+                    }
+                    self.len = self.len.saturating_add(1);
+                }
+            }
+        }
     }
 }
 
 impl<S: AsyncWrite + Unpin> Wire<S> {
+    /// What comes after the answer 101 has no heads.
+    fn look_for_upgrade(&mut self, written: &[u8]) {
+        if self.framing.is_some() && written.starts_with(b"HTTP/1.1 101") {
+            self.framing = None;
+        }
+    }
+
     /// Writes the rest of what is said in place of a refusal.
     fn poll_said(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some((text, done)) = &mut self.said {
@@ -149,6 +226,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_said(cx))?;
+        self.look_for_upgrade(buf);
         if let Some(answer) = in_the_envelope(buf) {
             self.say(answer);
             return Poll::Ready(Ok(buf.len()));
@@ -162,6 +240,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_said(cx))?;
+        if let Some(first) = bufs.first() {
+            self.look_for_upgrade(first);
+        }
         // A bare refusal is one piece, since it has no body.
         if let [only] = bufs
             && let Some(answer) = in_the_envelope(only)
@@ -214,6 +295,45 @@ mod tests {
             "",
         ] {
             assert!(in_the_envelope(other.as_bytes()).is_none(), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_framed_twice_is_broken_and_nothing_else_is() {
+        for (text, broken) in [
+            (
+                "POST / HTTP/1.1\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n",
+                true,
+            ),
+            (
+                "POST / HTTP/1.1\nTRANSFER-ENCODING:chunked\nx: y\ncontent-length:2\n\n",
+                true,
+            ),
+            (
+                "POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+                false,
+            ),
+            (
+                "POST / HTTP/1.1\r\nContent-Length: 2\r\nX: transfer-encoding: chunked\r\n\r\n{}",
+                false,
+            ),
+            (
+                "POST / HTTP/1.1\r\nContent-Length: 2\r\nX-Transfer-Encoding: chunked\r\n\r\n",
+                false,
+            ),
+            (
+                "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+                false,
+            ),
+        ] {
+            for step in [1, 7, text.len()] {
+                let mut framing = Framing::new();
+                let mut bytes = text.as_bytes().to_vec();
+                for piece in bytes.chunks_mut(step) {
+                    framing.look(piece);
+                }
+                assert_eq!(bytes != text.as_bytes(), broken, "{text} by {step}");
+            }
         }
     }
 

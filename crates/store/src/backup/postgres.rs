@@ -52,16 +52,18 @@ pub(super) async fn tables(conn: &mut PgConnection) -> Result<Vec<Table>, Backup
     Ok(tables)
 }
 
-/// The counters of tables with counted ids: table, column, counter.
+/// The counters of our tables with counted ids: table, column, counter.
 async fn counters(conn: &mut PgConnection) -> Result<Vec<(String, String, String)>, sqlx::Error> {
-    sqlx::query_as(
+    let mut found: Vec<(String, String, String)> = sqlx::query_as(
         "SELECT CAST(table_name AS TEXT), CAST(column_name AS TEXT),
                 pg_get_serial_sequence(quote_ident(table_name), CAST(column_name AS TEXT))
          FROM information_schema.columns
          WHERE table_schema = current_schema() AND is_identity = 'YES' ORDER BY 1",
     )
     .fetch_all(conn)
-    .await
+    .await?;
+    found.retain(|(table, ..)| db::is_own_table(table));
+    Ok(found)
 }
 
 /// Reads the highest id that each table with counted ids has given out.

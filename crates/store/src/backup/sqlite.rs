@@ -65,7 +65,8 @@ pub(super) async fn sequences(
     let found: Vec<(String, i64)> = sqlx::query_as("SELECT name, seq FROM sqlite_sequence")
         .fetch_all(conn)
         .await?;
-    Ok(found.into_iter().collect())
+    let own = found.into_iter().filter(|(name, _)| db::is_own_table(name));
+    Ok(own.collect())
 }
 
 pub(super) async fn set_sequences(

@@ -6,6 +6,7 @@
 //! and ports other than 80 and 443, are refused unless the operator allows them. Redirects are not
 //! followed. Each request has one deadline for everything, and of an answer at most 64 KiB are read.
 
+mod names;
 mod target;
 
 use std::fmt;
@@ -30,6 +31,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use url::{Host, Url};
 
+use self::names::Names;
 pub(crate) use self::target::Target;
 use self::target::{PORTS, is_public};
 
@@ -145,13 +147,10 @@ impl Outbound {
             .with_root_certificates(roots)
             .with_no_client_auth();
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let resolver: Resolver = Arc::new(|host, port| {
-            Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) })
-        });
         Ok(Self {
             allowed: allowed.into(),
             tls: TlsConnector::from(Arc::new(tls)),
-            resolver,
+            resolver: resolver(Names::of_system()?),
         })
     }
 
@@ -254,6 +253,17 @@ impl Outbound {
                 .iter()
                 .any(|target| target.covers(host, address))
     }
+}
+
+fn resolver(names: Names) -> Resolver {
+    let names = Arc::new(names);
+    Arc::new(move |host, port| {
+        let names = Arc::clone(&names);
+        Box::pin(async move {
+            let found = names.lookup(&host).await?.into_iter();
+            Ok(found.map(|ip| SocketAddr::new(ip, port)).collect())
+        })
+    })
 }
 
 fn request(
@@ -574,6 +584,24 @@ mod tests {
             .post(&url, &[], Vec::new(), Duration::from_millis(20))
             .await;
         assert!(matches!(result, Err(OutboundError::TimedOut)), "{result:?}");
+    }
+
+    #[tokio::test]
+    async fn a_silent_nameserver_costs_no_more_than_the_time_of_a_request() {
+        let silent = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let names = Names::of("", silent.local_addr().unwrap(), PATIENCE);
+        let mut outbound = client(&[]);
+        outbound.resolver = resolver(names);
+        let posts = (0..50).map(|n| {
+            let (outbound, url) = (&outbound, format!("http://{n}.example/"));
+            async move {
+                let timeout = Duration::from_millis(20);
+                outbound.post(&url, &[], Vec::new(), timeout).await
+            }
+        });
+        for result in futures_util::future::join_all(posts).await {
+            assert!(matches!(result, Err(OutboundError::TimedOut)), "{result:?}");
+        }
     }
 
     #[tokio::test]

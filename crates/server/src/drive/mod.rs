@@ -246,9 +246,10 @@ impl Signalling {
                 result,
             } => {
                 match (&guess, &result) {
-                    (Some(guess), Ok(_)) => self.guesses.right(guess),
+                    (Some(guess), Ok(_)) => self.guesses.right(guess, now),
                     (Some(guess), Err(LoginRefusal::Unavailable)) => self.guesses.unjudged(guess),
-                    (Some(_), Err(_)) | (None, _) => {}
+                    (Some(guess), Err(_)) => self.guesses.wrong(guess, now),
+                    (None, _) => {}
                 }
                 if result.is_ok() {
                     self.sockets.prove(socket);

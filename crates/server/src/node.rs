@@ -2,6 +2,7 @@
 //! stopped in order.
 
 use std::collections::BTreeSet;
+use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use ringtrip_store::{Claim, Store, StoreConfig};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 use crate::clock::{Clock, sleep_until};
 use crate::config::{self, Config};
@@ -72,9 +73,41 @@ pub(crate) struct Node {
     history: JoinHandle<()>,
     stop_webhooks: watch::Sender<bool>,
     webhooks: JoinHandle<()>,
+    background: Background,
     store: Store,
     claims: Claims,
     signals: Signals,
+}
+
+/// Tasks that run as long as the node: one that ends has failed.
+#[derive(Default)]
+struct Background(JoinSet<(&'static str, Result<(), JoinError>)>);
+
+impl Background {
+    fn spawn(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        // A task within a task, so that a panic comes with its name.
+        let task = tokio::spawn(task);
+        self.0.spawn(async move { (name, task.await) });
+    }
+
+    /// Waits for the first that ends. Nothing is lost if this is dropped before.
+    async fn failure(&mut self) -> anyhow::Error {
+        match self.0.join_next().await {
+            Some(Ok((name, ended))) => stopped_by_itself(name, &ended),
+            Some(Err(error)) => stopped_by_itself("a background task", &Err(error)),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Says that a part of the node has ended and why, in the log, too: without it the node would go on and
+/// look well.
+fn stopped_by_itself(name: &str, ended: &Result<(), JoinError>) -> anyhow::Error {
+    tracing::error!(
+        task = name,
+        "{name} stopped by itself; the node cannot go on"
+    );
+    anyhow!("{name} stopped by itself: {ended:?}")
 }
 
 /// What the operator says to the process.
@@ -292,14 +325,14 @@ impl Node {
         };
         let webhooks = drive::webhooks::run(webhooks, written, webhooks_stopping);
         let webhooks = tokio::spawn(webhooks);
-        tokio::spawn(drive::retention::prune(
-            store.clone(),
-            clock,
-            Retention::new(&config),
-        ));
-        tokio::spawn(drive::keys::watch(store.clone(), clock));
-        tokio::spawn(drive::notes::write(store.clone()));
-        tokio::spawn(drive::expiry::watch(store.clone(), bus.clone(), clock));
+        let mut background = Background::default();
+        let retention = Retention::new(&config);
+        let prune = drive::retention::prune(store.clone(), clock, retention);
+        background.spawn("retention", prune);
+        background.spawn("keys", drive::keys::watch(store.clone(), clock));
+        background.spawn("notes", drive::notes::write(store.clone()));
+        let expiry = drive::expiry::watch(store.clone(), bus.clone(), clock);
+        background.spawn("expiry", expiry);
         let api = Api::new(
             store.clone(),
             bus,
@@ -331,13 +364,14 @@ impl Node {
             websocket_origins: config.websocket_origins.clone(),
         };
         let (stop_http, http_stopping) = watch::channel(false);
-        tokio::spawn(http::serve(listener, Arc::new(surface), http_stopping));
+        let http = http::serve(listener, Arc::new(surface), http_stopping);
+        background.spawn("http", http);
         if let Some(admin) = admin {
             let address = admin.local_addr()?;
             tracing::info!(admin.addr = %address, "metrics and health are on {address}");
-            tokio::spawn(serve_admin(admin, Arc::clone(&health), metrics));
+            background.spawn("admin", serve_admin(admin, Arc::clone(&health), metrics));
         }
-        tokio::spawn(health::watch(store.clone(), Arc::clone(&health)));
+        background.spawn("health", health::watch(store.clone(), Arc::clone(&health)));
         health.enter(Phase::Serving);
         Ok(Self {
             http_addr,
@@ -351,6 +385,7 @@ impl Node {
             history: history_task,
             stop_webhooks,
             webhooks,
+            background,
             store,
             claims,
             signals,
@@ -375,16 +410,22 @@ impl Node {
     /// Runs until SIGINT or SIGTERM, then stops in order: readiness turns, nothing new begins, live
     /// calls end by themselves or when their time is over, history is written. A second signal ends
     /// them at once. SIGHUP reads the certificate again.
+    ///
+    /// # Errors
+    /// A part of the node ended by itself, or did not stop cleanly, or another process has the database.
     pub(crate) async fn run_until_signal(mut self) -> anyhow::Result<()> {
         loop {
             tokio::select! {
+                // History ends with signalling: the cause is to be named.
+                biased;
                 asked = self.signals.next() => match asked {
                     Asked::Stop => break,
                     Asked::Reload => self.reload().await,
                 },
-                ended = &mut self.signalling => {
-                    return Err(anyhow!("signalling stopped by itself: {ended:?}"));
-                }
+                ended = &mut self.signalling => return Err(stopped_by_itself("signalling", &ended)),
+                ended = &mut self.history => return Err(stopped_by_itself("history", &ended)),
+                ended = &mut self.webhooks => return Err(stopped_by_itself("webhooks", &ended)),
+                failure = self.background.failure() => return Err(failure),
                 () = self.claims.database.lost() => {
                     return Err(anyhow!("another ringtrip has taken this database over"));
                 }
@@ -567,4 +608,25 @@ fn domains(config: &Config, http_addr: SocketAddr) -> Vec<String> {
     domains.extend(host_addresses().into_iter().map(|ip| ip.to_string()));
     domains.insert(Ipv4Addr::LOCALHOST.to_string());
     domains.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_background_task_that_ends_is_told_by_its_name() {
+        let mut background = Background::default();
+        background.spawn("healthy", std::future::pending());
+        background.spawn("fragile", async { panic!("it broke") });
+        let failure = background.failure().await.to_string();
+        assert!(
+            failure.starts_with("fragile stopped by itself:"),
+            "{failure}"
+        );
+        assert!(failure.contains("it broke"), "{failure}");
+        background.spawn("brief", std::future::ready(()));
+        let failure = background.failure().await.to_string();
+        assert_eq!(failure, "brief stopped by itself: Ok(())");
+    }
 }

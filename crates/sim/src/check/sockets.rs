@@ -128,7 +128,8 @@ impl Checks {
             | CloseReason::Silent
             | CloseReason::Revoked
             | CloseReason::Shutdown
-            | CloseReason::Fault => {}
+            | CloseReason::Fault
+            | CloseReason::Unavailable => {}
         }
     }
 

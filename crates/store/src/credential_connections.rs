@@ -254,7 +254,7 @@ impl Store {
         } else if filter.outbound_voice_profile_id.is_some() {
             Length::First(count_query(account, &filter))
         } else {
-            Length::Query(count_query(account, &filter))
+            Length::Sought(count_query(account, &filter))
         };
         let part = |total, walk| list_query(account, &filter, order, total, walk);
         let read = |row: &_| read(row, &self.inner);

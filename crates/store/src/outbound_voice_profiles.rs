@@ -187,7 +187,7 @@ impl Store {
         let length = if filter == OutboundVoiceProfileFilter::default() {
             Length::Counted(Counter::OutboundVoiceProfiles)
         } else {
-            Length::Query(count_query(account, &filter))
+            Length::Sought(count_query(account, &filter))
         };
         let part = |_, walk| list_query(account, &filter, order, walk);
         self.list(READING, account, length, page, part, read).await

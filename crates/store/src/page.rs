@@ -139,13 +139,15 @@ pub(crate) enum Length {
     Query(QueryBuilder),
     /// As this query finds, and the best way to a part depends on it.
     First(QueryBuilder),
+    /// As this query finds, which looks at every row of the account, as the way to a part may have to.
+    Sought(QueryBuilder),
 }
 
 impl Length {
     fn query(self, account: AccountId) -> QueryBuilder {
         match self {
             Self::Counted(counter) => accounts::counter_query(account, counter),
-            Self::Query(query) | Self::First(query) => query,
+            Self::Query(query) | Self::First(query) | Self::Sought(query) => query,
         }
     }
 }
@@ -159,31 +161,50 @@ impl Store {
         account: AccountId,
         length: Length,
         page: Page,
-        part: impl FnOnce(u64, Walk) -> QueryBuilder,
+        part: impl Fn(u64, Walk) -> QueryBuilder,
         read: impl FnMut(&Row) -> Result<T, StoreError>,
     ) -> Result<Listing<T>, StoreError> {
-        // The first part is where it is however long the list is, and is empty only where the list is.
-        let one_statement = page.offset() == 0 && page.size > 0;
-        let (total, rows) = if one_statement && !matches!(length, Length::First(_)) {
-            let query = part(u64::MAX, page.head());
-            let query = query.with_column(TOTAL, length.query(account));
-            let mut snapshot = self.snapshot(doing, account, Reads::Once).await?;
-            let rows = query.build().fetch_all(&mut snapshot).await;
-            let rows = rows.map_err(StoreError::while_doing(doing))?;
-            snapshot
-                .end()
-                .await
-                .map_err(StoreError::while_doing(doing))?;
-            let total = match rows.first() {
-                Some(row) => i64::read(row, TOTAL).map_err(StoreError::while_doing(doing))?,
-                None => 0,
-            };
-            (row::count(total), rows)
+        let is_head = page.offset() == 0 && page.size > 0;
+        let (total, rows) = if is_head && !matches!(length, Length::First(_)) {
+            self.find_head(doing, account, length, page, part).await?
         } else {
             self.find_part(doing, account, length, page, part).await?
         };
         let items = rows.iter().map(read).collect::<Result<_, _>>()?;
         Ok(Listing { items, total })
+    }
+
+    /// Reads the first part of a list: it is where it is however long the list is, and is empty only where the
+    /// list is. One statement reads it and the length.
+    async fn find_head(
+        &self,
+        doing: &'static str,
+        account: AccountId,
+        length: Length,
+        page: Page,
+        part: impl Fn(u64, Walk) -> QueryBuilder,
+    ) -> Result<(u64, Vec<Row>), StoreError> {
+        let failed = StoreError::while_doing(doing);
+        let mut snapshot = self.snapshot(doing, account, Reads::Once).await?;
+        if matches!(length, Length::Sought(_)) {
+            let rows = part(u64::MAX, page.head()).build();
+            let rows = rows.fetch_all(&mut snapshot).await.map_err(failed)?;
+            let total = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+            // A part that is not full is the whole list.
+            if total < page.size {
+                snapshot.end().await.map_err(failed)?;
+                return Ok((total.into(), rows));
+            }
+        }
+        let query = part(u64::MAX, page.head()).with_column(TOTAL, length.query(account));
+        let rows = query.build().fetch_all(&mut snapshot).await;
+        let rows = rows.map_err(failed)?;
+        snapshot.end().await.map_err(failed)?;
+        let total = match rows.first() {
+            Some(row) => i64::read(row, TOTAL).map_err(failed)?,
+            None => 0,
+        };
+        Ok((row::count(total), rows))
     }
 
     /// Finds out how long a list is, then where the part lies in it, and reads it.
@@ -193,7 +214,7 @@ impl Store {
         account: AccountId,
         length: Length,
         page: Page,
-        part: impl FnOnce(u64, Walk) -> QueryBuilder,
+        part: impl Fn(u64, Walk) -> QueryBuilder,
     ) -> Result<(u64, Vec<Row>), StoreError> {
         let failed = StoreError::while_doing(doing);
         let mut snapshot = self.snapshot(doing, account, Reads::Several).await?;

@@ -288,27 +288,6 @@ impl Wanted<'_> {
             }
     }
 
-    /// Counts what is narrowed by.
-    pub(crate) fn conditions(&self) -> usize {
-        let TelephonyCredentialFilter {
-            tag,
-            name,
-            sip_username,
-            connection,
-            status,
-        } = self.filter;
-        let set = [
-            tag.is_some(),
-            name.is_some(),
-            sip_username.is_some(),
-            connection.is_some(),
-            status.is_some(),
-        ];
-        set.into_iter().filter(|set| *set).count()
-            // A state is two columns.
-            + usize::from(status.is_some())
-    }
-
     pub(crate) fn count_query(&self) -> QueryBuilder {
         if let Some(status) = self.filter.status
             && self.by_state_alone()
@@ -408,7 +387,8 @@ impl Wanted<'_> {
                 })
             }
             Some(_) | None => {
-                let exact = self.conditions() <= 1;
+                // With any condition, Postgres may take the index of the account and pass over the rest.
+                let exact = *self.filter == TelephonyCredentialFilter::default();
                 page_query(TABLE, walked, NEWEST_FIRST, walk, exact, |query| {
                     self.narrow(query)
                 })

@@ -184,7 +184,7 @@ impl Store {
         let length = if filter == TrunkFilter::default() {
             Length::Counted(Counter::Trunks)
         } else {
-            Length::Query(count_query(account, &filter))
+            Length::Sought(count_query(account, &filter))
         };
         let part = |_, walk| list_query(account, &filter, order, walk);
         let read = |row: &_| read(row, &self.inner);

@@ -194,3 +194,40 @@ async fn trunks_are_listed_by_filter_and_in_every_order() {
     assert_eq!(names(None, Some(false), Name, true).await, ["Alpha"]);
     assert_eq!(names(Some("x"), None, Name, true).await, [""; 0]);
 }
+
+#[tokio::test]
+async fn a_list_is_as_long_however_much_of_it_a_page_holds() {
+    let mut world = World::new().await;
+    let alice = world.account("alice@example.org").await;
+    for n in 0..5 {
+        let name = format!("north {n}");
+        trunk(&mut world, &alice, &name, settings(), after(n))
+            .await
+            .unwrap();
+    }
+    for (contains, long) in [
+        (None, 5),
+        (Some("north"), 5),
+        (Some("3"), 1),
+        (Some("x"), 0),
+    ] {
+        for (number, size) in [(1, 1), (1, 4), (1, 5), (1, 6), (2, 2), (3, 2), (4, 2)] {
+            let filter = TrunkFilter {
+                name_contains: contains.map(str::to_owned),
+                enabled: None,
+            };
+            let order = TrunkOrder {
+                by: TrunkSort::Name,
+                descending: false,
+            };
+            let page = Page { number, size };
+            let listed = world.store.list_trunks(alice.id, filter, order, page).await;
+            let listed = listed.unwrap();
+            let before = (number - 1) * size;
+            let expected = long.min(before + size).saturating_sub(before);
+            let found = (listed.total, listed.items.len());
+            let expected = (u64::from(long), usize::try_from(expected).unwrap());
+            assert_eq!(found, expected, "{contains:?} {page:?}");
+        }
+    }
+}

@@ -113,7 +113,11 @@ pub(crate) fn writer_options(path: &Path, patience: Duration) -> SqliteConnectOp
 
 /// Describes a connection that reads a file.
 pub(crate) fn reader_options(path: &Path) -> SqliteConnectOptions {
-    options(PATIENCE).filename(path).pragma("query_only", "ON")
+    // Pages that are not kept here are in the memory of the system.
+    options(PATIENCE)
+        .filename(path)
+        .pragma("query_only", "ON")
+        .pragma("cache_size", "-1000")
 }
 
 /// Describes the connection that fills a new file, which nobody else has open: references are checked

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
@@ -79,11 +80,38 @@ pub(crate) struct Node {
     signals: Signals,
 }
 
+/// How long a task that failed stays away.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
 /// Tasks that run as long as the node: one that ends has failed.
 #[derive(Default)]
 struct Background(JoinSet<(&'static str, Result<(), JoinError>)>);
 
 impl Background {
+    /// Runs a task that can begin anew whenever it fails: calls go on meanwhile.
+    fn keep<F>(
+        &mut self,
+        name: &'static str,
+        metrics: &Arc<Metrics>,
+        begin: impl Fn() -> F + Send + 'static,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let metrics = Arc::clone(metrics);
+        self.0.spawn(async move {
+            loop {
+                let ended = tokio::spawn(begin()).await;
+                metrics.panics_total.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(
+                    task = name,
+                    "{name} stopped by itself and begins anew: {ended:?}"
+                );
+                tokio::time::sleep(AGAIN_AFTER).await;
+            }
+        });
+    }
+
+    /// Runs a task without which the node cannot go on.
     fn spawn(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         // A task within a task, so that a panic comes with its name.
         let task = tokio::spawn(task);
@@ -327,12 +355,22 @@ impl Node {
         let webhooks = tokio::spawn(webhooks);
         let mut background = Background::default();
         let retention = Retention::new(&config);
-        let prune = drive::retention::prune(store.clone(), clock, retention);
-        background.spawn("retention", prune);
-        background.spawn("keys", drive::keys::watch(store.clone(), clock));
-        background.spawn("notes", drive::notes::write(store.clone()));
-        let expiry = drive::expiry::watch(store.clone(), bus.clone(), clock);
-        background.spawn("expiry", expiry);
+        background.keep("retention", &metrics, {
+            let store = store.clone();
+            move || drive::retention::prune(store.clone(), clock, retention)
+        });
+        background.keep("keys", &metrics, {
+            let store = store.clone();
+            move || drive::keys::watch(store.clone(), clock)
+        });
+        background.keep("notes", &metrics, {
+            let store = store.clone();
+            move || drive::notes::write(store.clone())
+        });
+        background.keep("expiry", &metrics, {
+            let (store, bus) = (store.clone(), bus.clone());
+            move || drive::expiry::watch(store.clone(), bus.clone(), clock)
+        });
         let api = Api::new(
             store.clone(),
             bus,
@@ -366,12 +404,15 @@ impl Node {
         let (stop_http, http_stopping) = watch::channel(false);
         let http = http::serve(listener, Arc::new(surface), http_stopping);
         background.spawn("http", http);
+        background.keep("health", &metrics, {
+            let (store, health) = (store.clone(), Arc::clone(&health));
+            move || health::watch(store.clone(), Arc::clone(&health))
+        });
         if let Some(admin) = admin {
             let address = admin.local_addr()?;
             tracing::info!(admin.addr = %address, "metrics and health are on {address}");
             background.spawn("admin", serve_admin(admin, Arc::clone(&health), metrics));
         }
-        background.spawn("health", health::watch(store.clone(), Arc::clone(&health)));
         health.enter(Phase::Serving);
         Ok(Self {
             http_addr,
@@ -628,5 +669,23 @@ mod tests {
         background.spawn("brief", std::future::ready(()));
         let failure = background.failure().await.to_string();
         assert_eq!(failure, "brief stopped by itself: Ok(())");
+    }
+
+    #[tokio::test]
+    async fn a_task_that_can_begin_anew_does() {
+        let metrics = Arc::new(Metrics::default());
+        let (began, mut begun) = mpsc::channel(1);
+        let mut background = Background::default();
+        background.keep("fragile", &metrics, move || {
+            let began = began.clone();
+            async move {
+                began.send(()).await.unwrap();
+                panic!("it broke");
+            }
+        });
+        for _ in 0..2 {
+            begun.recv().await.unwrap();
+        }
+        assert!(metrics.panics_total.load(Ordering::Relaxed) > 0);
     }
 }

@@ -27,7 +27,7 @@ pub(crate) struct Metrics {
     pub(crate) history_dropped_total: AtomicU64,
     /// Sockets closed because their client read too slowly.
     pub(crate) slow_readers_total: AtomicU64,
-    /// Engine values dropped after a panic.
+    /// Engine values dropped, and background tasks begun anew, after a panic.
     pub(crate) panics_total: AtomicU64,
     /// Sockets without a login that had to go for newer ones of their source.
     pub(crate) sockets_crowded_out_total: AtomicU64,
@@ -159,7 +159,7 @@ impl Metrics {
             (
                 "panics_total",
                 "counter",
-                "Engine values dropped after a panic.",
+                "Engine values dropped, and background tasks begun anew, after a panic.",
                 &self.panics_total,
             ),
             (

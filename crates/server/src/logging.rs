@@ -7,12 +7,13 @@ use std::io::{self, IsTerminal};
 use anyhow::anyhow;
 use serde_json::Value;
 use tracing::field::Field;
-use tracing::{Level, Metadata, Subscriber, subscriber};
+use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{ParseError, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::LogFormat;
 
@@ -38,7 +39,8 @@ pub(crate) fn start(filter: &str, format: Option<LogFormat>) -> anyhow::Result<(
     } else {
         LogFormat::Json
     });
-    subscriber::set_global_default(build(filter, format, human, io::stderr))?;
+    // Takes in what libraries say by `log`, too.
+    build(filter, format, human, io::stderr).try_init()?;
     Ok(())
 }
 
@@ -92,6 +94,8 @@ where
 fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
     match field.name() {
         "message" => writer.write_char(' ')?,
+        // Where in a library that speaks by `log`.
+        name if name.starts_with("log.") => return Ok(()),
         name => write!(writer, " {name}=")?,
     }
     let mut line = OneLine {
@@ -210,7 +214,7 @@ mod tests {
         };
         let filter = filter("info,tungstenite::protocol=trace,tokio_tungstenite=trace");
         let built = build(filter.unwrap(), format, false, writer);
-        subscriber::with_default(built, log);
+        tracing::subscriber::with_default(built, log);
         let bytes = kept.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
     }

@@ -12,7 +12,7 @@ use ringtrip_model::{
 
 use crate::db::{self, Conn, QueryBuilder, Row, reader};
 use crate::error::StoreError;
-use crate::page::{Length, Listing, Page};
+use crate::page::{Listing, Page};
 use crate::row::Columns;
 use crate::{Store, accounts};
 
@@ -176,22 +176,12 @@ impl Store {
         account: AccountId,
         page: Page,
     ) -> Result<Listing<ApiKey>, StoreError> {
-        let narrowed = |select: &str| {
-            let mut query = QueryBuilder::new(select);
-            query
-                .push(" FROM api_keys WHERE account_id = ")
-                .push_bind(account.to_string())
-                .push(" AND revoked_at IS NULL");
-            query
+        let place = (TABLE, "created_at DESC, id DESC");
+        let narrow = |query: &mut QueryBuilder| {
+            query.push(" AND revoked_at IS NULL");
         };
-        let part = |_, _| {
-            let mut query = narrowed("SELECT *");
-            query.push(" ORDER BY created_at DESC, id DESC");
-            page.push_onto(&mut query);
-            query
-        };
-        let length = Length::Query(narrowed("SELECT COUNT(*)"));
-        self.list(READING, account, length, page, part, read).await
+        self.list_table(READING, account, place, page, narrow, read)
+            .await
     }
 }
 

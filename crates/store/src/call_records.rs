@@ -9,9 +9,9 @@ use ringtrip_model::{
 use serde::{Deserialize, Serialize};
 
 use crate::Store;
-use crate::db::{self, Conn, QueryBuilder, Row};
+use crate::db::{self, Conn, Row};
 use crate::error::StoreError;
-use crate::page::{Length, Listing, Page};
+use crate::page::{Listing, Page};
 use crate::row::Columns;
 
 const TABLE: &str = "call_records";
@@ -66,21 +66,9 @@ impl Store {
         account: AccountId,
         page: Page,
     ) -> Result<Listing<LegRecord>, StoreError> {
-        let narrowed = |select: &str| {
-            let mut query = QueryBuilder::new(select);
-            query
-                .push(" FROM call_records WHERE account_id = ")
-                .push_bind(account.to_string());
-            query
-        };
-        let part = |_, _| {
-            let mut query = narrowed("SELECT *");
-            query.push(" ORDER BY started_at DESC, leg_id DESC");
-            page.push_onto(&mut query);
-            query
-        };
-        let length = Length::Query(narrowed("SELECT COUNT(*)"));
-        self.list(READING, account, length, page, part, read).await
+        let place = (TABLE, "started_at DESC, leg_id DESC");
+        self.list_table(READING, account, place, page, |_| {}, read)
+            .await
     }
 }
 

@@ -8,7 +8,7 @@ use ringtrip_model::{
 use crate::accounts;
 use crate::db::{self, Conn, QueryBuilder, Row};
 use crate::error::StoreError;
-use crate::page::{Length, Listing, Page, fold};
+use crate::page::{Listing, Page, fold};
 use crate::row::Columns;
 use crate::{Store, users};
 
@@ -48,22 +48,12 @@ impl Store {
         page: Page,
         now: Timestamp,
     ) -> Result<Listing<Invitation>, StoreError> {
-        let narrowed = |select: &str| {
-            let mut query = QueryBuilder::new(select);
-            query
-                .push(" FROM invitations WHERE account_id = ")
-                .push_bind(account.to_string());
+        let place = (TABLE, "created_at DESC, id DESC");
+        let narrow = |query: &mut QueryBuilder| {
             query.push(" AND expires_at > ").push_bind(now.as_micros());
-            query
         };
-        let part = |_, _| {
-            let mut query = narrowed("SELECT *");
-            query.push(" ORDER BY created_at DESC, id DESC");
-            page.push_onto(&mut query);
-            query
-        };
-        let length = Length::Query(narrowed("SELECT COUNT(*)"));
-        self.list(READING, account, length, page, part, read).await
+        self.list_table(READING, account, place, page, narrow, read)
+            .await
     }
 
     /// Revokes an invitation, in the name of somebody who has a role themself.

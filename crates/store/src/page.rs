@@ -8,7 +8,7 @@ use ringtrip_model::AccountId;
 
 use crate::Store;
 use crate::accounts::{self, Counter};
-use crate::db::{Column, QueryBuilder, Reads, Row};
+use crate::db::{Column, Conn, QueryBuilder, Reads, Row};
 use crate::error::StoreError;
 use crate::row;
 
@@ -34,6 +34,10 @@ impl Page {
     pub(crate) fn push_onto(self, query: &mut QueryBuilder) {
         query.push(" LIMIT ").push_bind(self.limit());
         query.push(" OFFSET ").push_bind(self.offset());
+    }
+
+    fn is_head(self) -> bool {
+        self.offset() == 0 && self.size > 0
     }
 
     /// The way to the first part of any list.
@@ -164,74 +168,98 @@ impl Store {
         part: impl Fn(u64, Walk) -> QueryBuilder,
         read: impl FnMut(&Row) -> Result<T, StoreError>,
     ) -> Result<Listing<T>, StoreError> {
-        let is_head = page.offset() == 0 && page.size > 0;
-        let (total, rows) = if is_head && !matches!(length, Length::First(_)) {
-            self.find_head(doing, account, length, page, part).await?
+        let failed = StoreError::while_doing(doing);
+        let is_head = page.is_head() && !matches!(length, Length::First(_));
+        let reads = if is_head { Reads::Once } else { Reads::Several };
+        let mut snapshot = self.snapshot(doing, account, reads).await?;
+        let found = if is_head {
+            find_head(&mut snapshot, account, length, page, part).await
         } else {
-            self.find_part(doing, account, length, page, part).await?
+            find_part(&mut snapshot, account, length, page, part).await
         };
+        let (total, rows) = found.map_err(failed)?;
+        snapshot.end().await.map_err(failed)?;
         let items = rows.iter().map(read).collect::<Result<_, _>>()?;
-        Ok(Listing { items, total })
+        Ok(Listing {
+            items,
+            total: row::count(total),
+        })
     }
 
-    /// Reads the first part of a list: it is where it is however long the list is, and is empty only where the
-    /// list is. One statement reads it and the length.
-    async fn find_head(
+    /// Reads one part of what an account has in a table, in an order, as far as `narrow` lets it in.
+    pub(crate) async fn list_table<T>(
         &self,
         doing: &'static str,
         account: AccountId,
-        length: Length,
+        (table, order): (&'static str, &'static str),
         page: Page,
-        part: impl Fn(u64, Walk) -> QueryBuilder,
-    ) -> Result<(u64, Vec<Row>), StoreError> {
-        let failed = StoreError::while_doing(doing);
-        let mut snapshot = self.snapshot(doing, account, Reads::Once).await?;
-        if matches!(length, Length::Sought(_)) {
-            let rows = part(u64::MAX, page.head()).build();
-            let rows = rows.fetch_all(&mut snapshot).await.map_err(failed)?;
-            let total = u32::try_from(rows.len()).unwrap_or(u32::MAX);
-            // A part that is not full is the whole list.
-            if total < page.size {
-                snapshot.end().await.map_err(failed)?;
-                return Ok((total.into(), rows));
-            }
+        narrow: impl Fn(&mut QueryBuilder),
+        read: impl FnMut(&Row) -> Result<T, StoreError>,
+    ) -> Result<Listing<T>, StoreError> {
+        let narrowed = |select| {
+            let mut query = QueryBuilder::new(select);
+            query.push(" FROM ").push(table);
+            query
+                .push(" WHERE account_id = ")
+                .push_bind(account.to_string());
+            narrow(&mut query);
+            query
+        };
+        let part = |_, _| {
+            let mut query = narrowed("SELECT *");
+            query.push(" ORDER BY ").push(order);
+            page.push_onto(&mut query);
+            query
+        };
+        let length = Length::Query(narrowed("SELECT COUNT(*)"));
+        self.list(doing, account, length, page, part, read).await
+    }
+}
+
+/// Reads the first part of a list, and how long it is: the part is where it is however long the list is, and is
+/// empty only where the list is. One statement reads both.
+async fn find_head(
+    conn: &mut Conn,
+    account: AccountId,
+    length: Length,
+    page: Page,
+    part: impl Fn(u64, Walk) -> QueryBuilder,
+) -> Result<(i64, Vec<Row>), sqlx::Error> {
+    let query = || part(u64::MAX, page.head());
+    if matches!(length, Length::Sought(_)) {
+        let rows = query().build().fetch_all(conn).await?;
+        let total = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+        // A part that is not full is the whole list.
+        if total < page.limit() {
+            return Ok((total, rows));
         }
-        let query = part(u64::MAX, page.head()).with_column(TOTAL, length.query(account));
-        let rows = query.build().fetch_all(&mut snapshot).await;
-        let rows = rows.map_err(failed)?;
-        snapshot.end().await.map_err(failed)?;
-        let total = match rows.first() {
-            Some(row) => i64::read(row, TOTAL).map_err(failed)?,
-            None => 0,
-        };
-        Ok((row::count(total), rows))
     }
+    let query = query().with_column(TOTAL, length.query(account));
+    let rows = query.build().fetch_all(conn).await?;
+    let total = rows.first().map(|row| i64::read(row, TOTAL)).transpose()?;
+    Ok((total.unwrap_or(0), rows))
+}
 
-    /// Finds out how long a list is, then where the part lies in it, and reads it.
-    async fn find_part(
-        &self,
-        doing: &'static str,
-        account: AccountId,
-        length: Length,
-        page: Page,
-        part: impl Fn(u64, Walk) -> QueryBuilder,
-    ) -> Result<(u64, Vec<Row>), StoreError> {
-        let failed = StoreError::while_doing(doing);
-        let mut snapshot = self.snapshot(doing, account, Reads::Several).await?;
-        let length = length.query(account).build_query_scalar();
-        let total: Option<i64> = length.fetch_optional(&mut snapshot).await.map_err(failed)?;
-        let total = row::count(total.unwrap_or(0));
-        let rows = match page.walk(total) {
-            Some(walk) => {
-                let query = part(total, walk);
-                let rows = query.build().fetch_all(&mut snapshot).await;
-                rows.map_err(failed)?
-            }
-            None => Vec::new(),
-        };
-        snapshot.end().await.map_err(failed)?;
-        Ok((total, rows))
-    }
+/// Finds out how long a list is, then where the part lies in it, and reads it.
+async fn find_part(
+    conn: &mut Conn,
+    account: AccountId,
+    length: Length,
+    page: Page,
+    part: impl Fn(u64, Walk) -> QueryBuilder,
+) -> Result<(i64, Vec<Row>), sqlx::Error> {
+    let length = length.query(account).build_query_scalar();
+    let total = length.fetch_optional(conn).await?.unwrap_or(0);
+    let rows = match page.walk(row::count(total)) {
+        Some(walk) => {
+            part(row::count(total), walk)
+                .build()
+                .fetch_all(conn)
+                .await?
+        }
+        None => Vec::new(),
+    };
+    Ok((total, rows))
 }
 
 /// Brings a text into the form in which case does not count.

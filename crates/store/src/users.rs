@@ -6,9 +6,9 @@ use ringtrip_model::{
 };
 
 use crate::accounts;
-use crate::db::{self, Conn, QueryBuilder, Row, reader};
+use crate::db::{self, Conn, Row, reader};
 use crate::error::StoreError;
-use crate::page::{Length, Listing, Page, fold};
+use crate::page::{Listing, Page, fold};
 use crate::row::{self, Columns};
 use crate::{NewPortalSession, SignedIn, Store, invitations, one_time_links, portal_sessions};
 
@@ -104,16 +104,9 @@ impl Store {
         account: AccountId,
         page: Page,
     ) -> Result<Listing<User>, StoreError> {
-        let part = |_, _| {
-            let mut query = QueryBuilder::new("SELECT * FROM users WHERE account_id = ");
-            query
-                .push_bind(account.to_string())
-                .push(" ORDER BY created_at, id");
-            page.push_onto(&mut query);
-            query
-        };
-        let length = Length::Query(count_query(account));
-        self.list(READING, account, length, page, part, read).await
+        let place = (TABLE, "created_at, id");
+        self.list_table(READING, account, place, page, |_| {}, read)
+            .await
     }
 
     /// Changes what a person is called, which must have been checked.
@@ -300,10 +293,13 @@ pub(crate) async fn any(conn: &mut Conn, doing: &'static str) -> Result<bool, St
     Ok(first.is_some())
 }
 
-fn count_query(account: AccountId) -> QueryBuilder {
-    let mut query = QueryBuilder::new("SELECT COUNT(*) FROM users WHERE account_id = ");
-    query.push_bind(account.to_string());
-    query
+async fn count(conn: &mut Conn, account: AccountId) -> Result<u64, StoreError> {
+    let count = db::query_scalar("SELECT COUNT(*) FROM users WHERE account_id = $1")
+        .bind(account.to_string())
+        .fetch_one(conn)
+        .await
+        .map_err(StoreError::while_doing(ADDING))?;
+    Ok(row::count(count))
 }
 
 async fn find(
@@ -404,12 +400,7 @@ pub(crate) async fn insert(
     password: &HashedPassword,
 ) -> Result<(), StoreError> {
     accounts::hold(conn, ADDING, user.account).await?;
-    let count = count_query(user.account).build_query_scalar();
-    let count: i64 = count
-        .fetch_one(conn)
-        .await
-        .map_err(StoreError::while_doing(ADDING))?;
-    if row::count(count) >= u64::from(MAX_USERS) {
+    if count(conn, user.account).await? >= u64::from(MAX_USERS) {
         return Err(StoreError::Refused(FieldError::new(
             "/",
             FieldErrorKind::LimitReached,

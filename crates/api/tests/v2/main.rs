@@ -27,6 +27,7 @@ mod outbound_voice_profiles;
 mod phone_numbers;
 mod portal;
 mod portal_nonsense;
+mod portal_roles;
 mod rate_limits;
 mod route_table;
 mod sdk_habits;

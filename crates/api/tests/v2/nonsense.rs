@@ -131,6 +131,32 @@ pub(crate) fn candidates() -> Vec<Value> {
     ]
 }
 
+/// Bodies that are no object, and how they are answered.
+pub(crate) fn no_objects() -> Vec<(String, u16)> {
+    let deep = format!("{{\"x\":{}{}}}", "[".repeat(64), "]".repeat(64));
+    let bodies = [
+        ("{", 400),
+        ("{\"x\":}", 400),
+        ("{} {}", 400),
+        ("x=1", 400),
+        (deep.as_str(), 400),
+        ("\u{feff}{}", 400),
+        ("null", 422),
+        ("true", 422),
+        ("17", 422),
+        ("\"{}\"", 422),
+        ("[{}]", 422),
+    ];
+    bodies
+        .map(|(body, status)| (body.to_owned(), status))
+        .into()
+}
+
+/// An object that is larger than any may be.
+pub(crate) fn too_large() -> String {
+    format!("{{\"x\":\"{}\"}}", "x".repeat(1 << 20))
+}
+
 /// Everything that the lists of the API show, of both tenants.
 async fn everything_there_is(world: &World) -> Vec<(String, Value)> {
     let mut seen = Vec::new();
@@ -308,30 +334,16 @@ async fn bodies_that_are_no_object_or_too_large_are_refused_on_every_route() {
     for route in keyed_routes() {
         let path = path_of_alices(&world, route.path).await;
         let before = everything_there_is(&world).await;
-        let large = format!("{{\"x\":\"{}\"}}", "x".repeat(1 << 20));
         if route.method != "GET" {
             let answer = world
-                .request(&world.alice, route.method, &path, large)
+                .request(&world.alice, route.method, &path, too_large())
                 .await;
             assert_eq!(answer.status, 413, "{route:?}: {answer:?}");
         }
         if body_schema(route).is_some() {
-            let deep = format!("{{\"x\":{}{}}}", "[".repeat(64), "]".repeat(64));
-            for (body, status) in [
-                ("{", 400),
-                ("{\"x\":}", 400),
-                ("{} {}", 400),
-                ("x=1", 400),
-                (deep.as_str(), 400),
-                ("\u{feff}{}", 400),
-                ("null", 422),
-                ("true", 422),
-                ("17", 422),
-                ("\"{}\"", 422),
-                ("[{}]", 422),
-            ] {
+            for (body, status) in no_objects() {
                 let answer = world
-                    .request(&world.alice, route.method, &path, body.to_owned())
+                    .request(&world.alice, route.method, &path, body.clone())
                     .await;
                 assert_eq!(answer.status, status, "{route:?} {body}: {answer:?}");
             }
